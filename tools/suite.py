@@ -1,0 +1,119 @@
+"""`make test` and its parts: every leg runs, then one summary; one failed leg fails the whole.
+
+Each pytest leg is a process of its own: it starts its own servers, and a synchronous Playwright
+keeps an event loop that no asynchronous test could share.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PYTHON = sys.executable
+CODE = ("project", "realtime", "tools", "tests", "bench")
+NOTHING_COLLECTED = 5
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One command; of a pytest leg the summary shows the last line."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    leg: Leg
+    passed: bool
+    last: str
+    took_s: float
+
+
+def tool(name: str, *arguments: str, **environment: str) -> Leg:
+    return Leg(name, (str(BIN / arguments[0]), *arguments[1:]), environment)
+
+
+def pytest(name: str, *paths: str, **environment: str) -> Leg:
+    return Leg(name, (PYTHON, "-m", "pytest", "-q", "--durations=3", *paths), environment)
+
+
+CHECKS = {
+    "lint": [
+        tool("ruff", "ruff", "check", "--quiet"),
+        tool("format", "ruff", "format", "--check", "--quiet"),
+        tool("codespell", "codespell"),
+    ],
+    # its Django plugin loads the settings
+    "types": [tool("mypy", "mypy", "project", "realtime", "tools", DEBUG="true")],
+    "imports": [tool("imports", "lint-imports", "--config", "importlinter.toml")],
+    "sizes": [Leg("sizes", (PYTHON, "-m", "tools.sizes"))],
+    "floors": [Leg("floors", (PYTHON, "-m", "tools.floors"))],
+}
+CHECK = [leg for legs in CHECKS.values() for leg in legs]
+TESTS = {
+    "docs": [pytest("docs", "tests/unit", "-k", "documented", TOCSIN_TEST_DATABASE="sqlite")],
+    "unit": [pytest("unit", "tests/unit")],
+    "integration": [
+        pytest("integration on PostgreSQL", "tests/integration"),
+        pytest("integration on SQLite", "tests/integration", TOCSIN_TEST_DATABASE="sqlite"),
+    ],
+    "browser": [pytest("browser", "tests/browser", DJANGO_ALLOW_ASYNC_UNSAFE="true")],
+    "faults": [pytest("faults", "tests/faults")],
+}
+ALL = [*CHECK, *TESTS["unit"], *TESTS["integration"], *TESTS["browser"], *TESTS["faults"]]
+GOALS = {**CHECKS, "check": CHECK, **TESTS, "all": ALL}
+
+
+def run(leg: Leg) -> Outcome:
+    """Run with the output shown as it comes."""
+    print(f"\n── {leg.name}", flush=True)
+    began, last = time.monotonic(), ""
+    with subprocess.Popen(  # noqa: S603
+        leg.command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **leg.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            last = line.strip().strip("= ") or last
+    is_pytest = "pytest" in leg.command
+    # an empty folder collects nothing: no test, no failure
+    passed = process.returncode in ({0, NOTHING_COLLECTED} if is_pytest else {0})
+    shown = last if is_pytest else ("ok" if passed else "FAILED")
+    return Outcome(leg, passed, shown, time.monotonic() - began)
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    lines = [
+        f"{'ok  ' if o.passed else 'FAIL'}  {o.leg.name:<26} {o.took_s:6.1f} s  {o.last}"
+        for o in outcomes
+    ]
+    failed = [o.leg.name for o in outcomes if not o.passed]
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "everything passed"
+    return "\n".join([*lines, verdict])
+
+
+def main(goal: str) -> int:
+    if goal not in GOALS:
+        print(f"unknown: {goal}; known: {', '.join(GOALS)}")
+        return 2
+    outcomes = [run(leg) for leg in GOALS[goal]]
+    print(f"\n── summary of `{goal}`\n{summary(outcomes)}", flush=True)
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "all"))
