@@ -1,5 +1,6 @@
 """What a market tells: a trade, a best price, the figures of one second. Values only, no world."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,3 +51,10 @@ def instant(nanoseconds: int) -> datetime:
 
 def second_of(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
+
+
+def bar(start: datetime, trades: Sequence[Trade]) -> Bar:
+    """The figures of these trades, at least one, in trade order."""
+    path = [trade.price for trade in trades]
+    volume = sum((trade.quantity for trade in trades), Decimal(0))
+    return Bar(start, path[0], max(path), min(path), path[-1], volume, len(trades))
