@@ -1,0 +1,47 @@
+"""What a session wants done; the connection does it, in the order given."""
+
+from dataclasses import dataclass
+
+from realtime.protocol import codes, messages
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put this on the wire, behind everything sent before."""
+
+    message: messages.Message
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Find out who this is, then call `Session.connected` or `Session.refused`."""
+
+    command: messages.Connect
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Open the topic, then call `Session.subscribed` or `Session.not_subscribed`, with `request`.
+
+    Pushes of the topic wait until the reply is sent.
+    """
+
+    topic: str
+    request: messages.Subscribe
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Forget the topic: no push of it may follow. Also ends a Join that is still under way."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the socket with this code; the push that announces it was sent before."""
+
+    reason: codes.Disconnect
+
+
+Effect = Send | Authenticate | Join | Leave | Close
