@@ -1,1 +1,125 @@
-"""The engine's own tables."""
+"""The engine's own tables; `sql/<vendor>/schema.sql` makes them, these classes read them.
+
+They are not managed: a flush of the database leaves the namespaces and their epochs alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+# the topic of the revocations, numbered like all (correctness.md §7)
+CONTROL = "!control"
+
+
+class RawField(models.TextField):
+    """A column that comes as the database's own text: JSON byte for byte, `"char"`, `text[]`."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        if compiler.connection.vendor == "postgresql":
+            return f"{sql}::text", params
+        return sql, params
+
+
+class InstantField(models.DateTimeField):
+    """timestamptz on PostgreSQL, unix milliseconds on SQLite; aware datetimes in Python."""
+
+    def get_internal_type(self) -> str:
+        return "InstantField"
+
+    def from_db_value(self, value: Any, *_: object) -> dt.datetime | None:
+        if isinstance(value, int):
+            return dt.datetime.fromtimestamp(value / 1000, dt.timezone.utc)  # noqa: UP017
+        return value  # type: ignore[no-any-return]
+
+    def get_db_prep_value(
+        self,
+        value: Any,
+        connection: BaseDatabaseWrapper,
+        prepared: bool = False,  # noqa: FBT001, FBT002
+    ) -> Any:
+        if connection.vendor == "sqlite" and isinstance(value, dt.datetime):
+            return int(value.timestamp() * 1000)
+        return super().get_db_prep_value(value, connection, prepared)
+
+
+class Entry(models.Model):
+    """The outbox: what a transaction changed, until the relay moves it. Empty on SQLite."""
+
+    id = models.BigIntegerField(primary_key=True)
+    topics = RawField()
+    op = RawField()
+    key = models.TextField(null=True)
+    body = RawField(null=True)
+    counts = RawField(null=True)
+    control = models.BooleanField(default=False)
+    written_at = InstantField()
+
+    class Meta:
+        managed = False
+        db_table = "tocsin_entry"
+        verbose_name_plural = "entries"
+
+
+class Publication(models.Model):
+    """The log: numbered from 1 without holes within a topic and epoch."""
+
+    pk = models.CompositePrimaryKey("topic", "offset")
+    topic = models.TextField()
+    offset = models.BigIntegerField()
+    entry = models.BigIntegerField()
+    op = RawField()
+    key = models.TextField(null=True)
+    body = RawField(null=True)
+    counts = RawField(null=True)
+    mark = models.BigIntegerField()
+    written_at = InstantField()
+    moved_at = InstantField()
+
+    class Meta:
+        managed = False
+        db_table = "tocsin_log"
+
+
+class Head(models.Model):
+    """A topic's last offset, the life of its offsets, and the highest offset trimmed away."""
+
+    topic = models.TextField(primary_key=True)
+    epoch = models.TextField()
+    offset = models.BigIntegerField()
+    floor = models.BigIntegerField(default=0)
+    moved_at = InstantField()
+
+    class Meta:
+        managed = False
+        db_table = "tocsin_head"
+
+
+class Namespace(models.Model):
+    """The epoch of topics that have no head yet; a row for each namespace, `` and `!control`."""
+
+    name = models.TextField(primary_key=True)
+    epoch = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "tocsin_namespace"
+
+
+class Life(models.Model):
+    """Which life of the database the epochs belong to: one row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    system_identifier = models.TextField()
+    timeline = models.TextField()
+    database_oid = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "tocsin_life"
+        verbose_name_plural = "lives"

@@ -1,32 +1,30 @@
-"""The SQL of one database, by file and name: `-- name: since` opens a statement of a file.
+"""Loads the named SQL of a database: one file a statement, `<vendor>/<name>.sql`.
 
-`sql/postgresql/` and `sql/sqlite/` hold the same files with the same names; what only one of them
-has is listed in the test. Parameters are `%(name)s` in both, so `%` itself is written `%%`.
+`{{part}}` stands for SQL text that the caller has quoted; values always travel as parameters.
 """
 
-from __future__ import annotations
-
-import functools
-import re
+from functools import cache
 from pathlib import Path
 
-_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+FOLDER = Path(__file__).resolve().parent
 
 
-@functools.cache
-def text(vendor: str, file: str) -> str:
-    """The whole of `sql/<vendor>/<file>.sql`."""
-    return (Path(__file__).parent / vendor / f"{file}.sql").read_text(encoding="utf-8")
+@cache
+def read(vendor: str, name: str) -> str:
+    """The text of `<vendor>/<name>.sql`, without its comment lines."""
+    text = (FOLDER / vendor / f"{name}.sql").read_text(encoding="utf-8")
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    return "\n".join(lines).strip()
 
 
-@functools.cache
-def statements(vendor: str, file: str) -> dict[str, str]:
-    """The named statements of a file, in its order."""
-    _, *parts = _NAME.split(text(vendor, file))
-    return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
+def render(vendor: str, name: str, **parts: str) -> str:
+    """`read`, with each `{{part}}` replaced; a part that the file does not name is an error."""
+    text = read(vendor, name)
+    for part, value in parts.items():
+        text = text.replace("{{" + part + "}}", value)
+    return text
 
 
-def statement(vendor: str, name: str) -> str:
-    """One statement, named `file.name`: `history.since`. A file `move` of one statement: `move`."""
-    file, _, part = name.partition(".")
-    return statements(vendor, file)[part] if part else text(vendor, file)
+def statements(vendor: str, name: str) -> list[str]:
+    """The single statements of a script, which end with `;` at the end of a line."""
+    return [part.strip() for part in (read(vendor, name) + "\n").split(";\n") if part.strip()]

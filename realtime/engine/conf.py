@@ -1,0 +1,88 @@
+"""The engine's settings: one table, read once from the environment as `TOCSIN_<NAME>`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "TOCSIN_"
+YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting; the type of `default` is the type of its values."""
+
+    name: str
+    default: bool | int | float | str
+    unit: str
+    help: str
+
+
+SETTINGS = (
+    Setting("HEAD_POLL_S", 1.0, "s", "How often a hub compares its positions with the log."),
+    Setting("HEAD_POLL_DEGRADED_S", 0.25, "s", "The same while Redis does not answer."),
+    Setting("HOLD_S", 1.0, "s", "How long a subscription waits for the answer about a right."),
+    Setting("PENDING_WAIT_S", 1.0, "s", "How long a snapshot waits for entries on their way."),
+    Setting("PENDING_MAX", 1000, "entries", "Above this many a snapshot is refused for now (100)."),
+    Setting("MOVE_LIMIT", 1000, "entries", "How many entries the relay moves in one transaction."),
+    Setting("RELAY_POLL_S", 1.0, "s", "How long the relay waits for a wake-up before it looks."),
+    Setting("RING_SIZE", 200, "publications", "Recent publications a hub keeps for each topic."),
+    Setting("TOPIC_BYTES", 255, "bytes", "The longest name of a topic."),
+    Setting("BODY_BYTES", 65_536, "bytes", "Above this a row's body is not sent: op o, fetch it."),
+    Setting("PUBLISH_BYTES", 65_536, "bytes", "The largest data that publish() takes."),
+    Setting("TOLERANT_TRIGGERS", False, "", "Triggers that survive DDL by hand."),  # noqa: FBT003
+    Setting("TRIGGER_CHECK_S", 30.0, "s", "How often the relay looks for missing triggers."),
+)
+
+
+class Settings:
+    """The values in force: `settings.HEAD_POLL_S`. Tests change them within `override`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._values = {s.name: _parse(s, environment.get(PREFIX + s.name)) for s in SETTINGS}
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(f"TOCSIN_{name} is no setting; see conf.SETTINGS") from None
+
+    @contextlib.contextmanager
+    def override(self, **values: bool | float | str) -> Iterator[None]:
+        if unknown := values.keys() - self._values.keys():
+            raise AttributeError(f"no such settings: {', '.join(sorted(unknown))}")
+        before = dict(self._values)
+        self._values.update(values)
+        try:
+            yield
+        finally:
+            self._values = before
+
+
+def _parse(setting: Setting, text: str | None) -> bool | int | float | str:
+    if text is None:
+        return setting.default
+    kind = type(setting.default)
+    if kind is bool:
+        if text.strip().lower() not in YES | NO:
+            raise ImproperlyConfigured(f"{PREFIX}{setting.name} is {text!r}; say true or false")
+        return text.strip().lower() in YES
+    try:
+        return kind(text)
+    except ValueError:
+        unit = f", in {setting.unit}" if setting.unit else ""
+        raise ImproperlyConfigured(
+            f"{PREFIX}{setting.name} is {text!r}; it must be a number{unit}, "
+            f"for example {setting.default}"
+        ) from None
+
+
+settings = Settings(os.environ)

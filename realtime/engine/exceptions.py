@@ -1,0 +1,51 @@
+"""The errors of the engine, one tree; the docstring of a class is its default message.
+
+TocsinError
+├── DeclarationError          a topic class that cannot work
+├── TopicError
+│   ├── UnknownTopic          102
+│   └── BadTopic              107
+├── PublishError              data that cannot be published
+├── TriggerError              the triggers of the database are not what they should be
+├── EpochChanged              112, the log was begun anew
+└── Unavailable               100, the answer is not there in time; ask again
+"""
+
+
+class TocsinError(Exception):
+    """Something went wrong in Tocsin."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class DeclarationError(TocsinError):
+    """A topic is declared in a way that cannot work."""
+
+
+class TopicError(TocsinError):
+    """No topic can be meant by this name."""
+
+
+class UnknownTopic(TopicError):  # noqa: N818  (the name says what the topic is)
+    """The topic matches no declared namespace or template."""
+
+
+class BadTopic(TopicError):  # noqa: N818
+    """The name of the topic is not in its canonical form."""
+
+
+class PublishError(TocsinError):
+    """The data cannot be published."""
+
+
+class TriggerError(TocsinError):
+    """The triggers of the database are not what they should be."""
+
+
+class EpochChanged(TocsinError):  # noqa: N818
+    """The log was begun anew since this position."""
+
+
+class Unavailable(TocsinError):  # noqa: N818
+    """The answer is not there in time; ask again."""
