@@ -1,0 +1,260 @@
+"""Reads the log: what came after a position, where topics stand, and what a subscriber starts from.
+
+Guarantee: head and publications of one answer are of one instant, and the rows of an `Opening` are
+of the same instant as its position: they contain the publications up to it and those whose entries
+are `pending`, no more and no less (correctness.md, section 1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models import QuerySet
+
+from realtime.engine import pool, sql, topics
+from realtime.engine.exceptions import TocsinError
+from realtime.engine.models import CONTROL
+from realtime.protocol import codec
+from realtime.protocol.messages import Position, Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from realtime.engine.topics import Match, Topic
+
+CONTROL_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Publications after a position, oldest first, and the head read in the same statement.
+
+    `whole`: none that belongs here was trimmed away and the epoch is the one asked for. `complete`:
+    none is left after the page. A subscriber is recovered by a page that is both. `control`: the
+    head of the revocations. In a `Latest` topic replaced publications are left out.
+    """
+
+    position: Position
+    publications: tuple[Publication, ...]
+    whole: bool
+    control: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Rows as the text of a JSON array of `{"key", "body"}`, and the declared counts."""
+
+    rows: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a subscriber begins with, all of one instant.
+
+    `covers`: the head of the revocations that `allowed` has seen. `mark`: the revocations up to here
+    must be handled before this goes out. Recovered: `publications` and no snapshot. `pending`: ids of
+    entries whose changes the rows contain already, at most PENDING_MAX and one more.
+    """
+
+    allowed: bool
+    covers: int
+    position: Position
+    mark: int
+    recovered: bool = False
+    publications: tuple[Publication, ...] = ()
+    snapshot: Snapshot | None = None
+    pending: frozenset[int] = frozenset()
+
+
+class ForeignQuery(TocsinError):  # noqa: N818  (says what was done)
+    """A snapshot asked another database: its answer is not of the snapshot's instant."""
+
+
+def since(topic: str, position: Position, limit: int) -> Page:
+    """Publications of `topic` after `position`, at most `limit`. An empty epoch matches any."""
+    declaration = topics.registry().get(topics.namespace_of(topic))
+    compacted = declaration is not None and topics.is_latest(declaration)
+    found = _query(
+        "latest" if compacted else "stream",
+        topic=topic,
+        namespace=topics.namespace_of(topic),
+        epoch=position.epoch,
+        after=position.offset,
+        rows=limit + 1,
+    )
+    epoch, top, floor, control = found[0][:4]
+    publications = [publication(*row[4:]) for row in found if row[4] is not None]
+    held = position.epoch in {"", epoch} and floor <= position.offset <= top
+    if held and not compacted:
+        # a hole that no trim explains; offsets are consecutive within an epoch
+        held = _consecutive(publications, position.offset, top, limit)
+    return Page(
+        Position(epoch, top),
+        tuple(publications[:limit]) if held else (),
+        whole=held,
+        control=control,
+        complete=held and len(publications) <= limit,
+    )
+
+
+def control_since(offset: int) -> Page:
+    """The revocations after `offset`; compare `position.epoch` with the one last seen."""
+    return since(CONTROL, Position("", offset), CONTROL_LIMIT)
+
+
+def heads(names: Iterable[str]) -> dict[str, Position]:
+    """Where each topic stands, all in one query; without a publication: offset 0."""
+    rows = _query("heads", topics=list(names))
+    return {topic: Position(epoch, offset) for topic, epoch, offset in rows}
+
+
+def open_topic(user_id: str, match: Match, position: Position | None, limit: int) -> Opening:
+    """May this user subscribe, and what do they start from: one database snapshot for all of it.
+
+    `position`: where the subscriber wants to continue; where the log cannot take them on, and
+    without it, they get the rows as they are now.
+    """
+    with one_instant(connections[DEFAULT_DB_ALIAS]):
+        page = since(match.topic, position or Position("", 0), limit if position else 0)
+        user = topics.load_user(user_id)
+        if user is None or not topics.authorise_now(user, match):
+            return Opening(allowed=False, covers=page.control, position=page.position, mark=0)
+        if position and page.whole and page.complete:
+            return Opening(
+                allowed=True,
+                covers=page.control,
+                position=page.position,
+                mark=page.control,
+                recovered=True,
+                publications=page.publications,
+            )
+        rows = topics.has_rows(match.declaration)
+        return Opening(
+            allowed=True,
+            covers=page.control,
+            position=page.position,
+            mark=page.control,
+            snapshot=snapshot(user, match) if rows else None,
+            pending=_pending(match) if rows else frozenset(),
+        )
+
+
+def snapshot(user: Any, match: Match) -> Snapshot:
+    """The rows of a topic and its counts, as the transaction around sees them."""
+    declaration = match.declaration
+    if topics.is_latest(declaration):
+        return Snapshot(_newest(match.topic), {})
+    with _only(DEFAULT_DB_ALIAS):
+        found = declaration.snapshot(user, **match.params)
+        rows = topics.rows(declaration, found)
+        return Snapshot(_json(rows), _counts(declaration, match.params))
+
+
+def arrived(topic: str, after: int, entries: Collection[int]) -> tuple[int, int]:
+    """How many of these entries are in the log after an offset, and the highest of their offsets."""
+    [(count, offset)] = _query("arrived", topic=topic, after=after, entries=list(entries))
+    return count, offset
+
+
+def publication(  # noqa: PLR0917  (a row of the log, in the order of the statements)
+    offset: int,
+    op: str,
+    key: str | None,
+    body: str | None,
+    counts: str | None,
+    at: int,
+    entry: int,
+    mark: int,
+) -> Publication:
+    """A row of the log with its wire data: the same text whenever it is read."""
+    data = (body or "null") if op == "p" else codec.row_data(op, key, body, counts, at)
+    return Publication(offset, data, key, op, entry, mark)
+
+
+@contextlib.contextmanager
+def one_instant(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """All reads within see the database at one instant, and take no lock.
+
+    Inside a transaction of the caller nothing can be promised; `api.snapshot` then says so.
+    """
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "sqlite":
+        # IMMEDIATE would take the write lock for a read (correctness.md, section 1)
+        mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
+        try:
+            with transaction.atomic(using=connection.alias):
+                yield
+        finally:
+            connection.transaction_mode = mode
+    else:
+        with transaction.atomic(using=connection.alias):
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+
+
+@contextlib.contextmanager
+def _only(alias: str) -> Iterator[None]:
+    """No query may go to another database."""
+
+    def refuse(*_: Any) -> Any:
+        raise ForeignQuery
+
+    with contextlib.ExitStack() as stack:
+        for other in connections:
+            if other != alias:
+                stack.enter_context(connections[other].execute_wrapper(refuse))
+        yield
+
+
+def _consecutive(found: Sequence[Publication], after: int, top: int, limit: int) -> bool:
+    expected = min(top - after, limit + 1)
+    return len(found) == expected and (not found or found[-1].offset == after + expected)
+
+
+def _pending(match: Match) -> frozenset[int]:
+    if topics.is_latest(match.declaration):
+        return frozenset()  # the log itself is the rows
+    return frozenset(entry for (entry,) in _query("pending", topic=match.topic))
+
+
+def _newest(topic: str) -> str:
+    rows = _query("newest", topic=topic)
+    texts = (f'{{"key":{json.dumps(key)},"body":{body or "null"}}}' for key, body in rows)
+    return f"[{','.join(texts)}]"
+
+
+def _counts(declaration: Topic, params: dict[str, Any]) -> dict[str, int]:
+    if not declaration.counts:
+        return {}
+    rows: QuerySet[Any] = topics.models_of(declaration)[0]._base_manager.filter(**params)  # noqa: SLF001
+    return {name: rows.filter(condition).count() for name, condition in declaration.counts.items()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _query(name: str, **params: Any) -> list[tuple[Any, ...]]:
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "sqlite":
+        params = {k: json.dumps(v) if isinstance(v, list) else v for k, v in params.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.read(connection.vendor, name), params)
+        return cursor.fetchall()
+
+
+asince = pool.awaitable(since)
+acontrol_since = pool.awaitable(control_since)
+aheads = pool.awaitable(heads)
+aopen_topic = pool.awaitable(open_topic)
+aarrived = pool.awaitable(arrived)

@@ -1,0 +1,57 @@
+"""The threads in which the event loop asks the database: bounded, so its connections are, too."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from channels.db import database_sync_to_async
+from django.db import connections
+
+from realtime.engine.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@functools.cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.DATABASE_THREADS, thread_name_prefix="tocsin-database")
+
+
+def awaitable(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
+    """The awaitable twin of a function that asks the database.
+
+    It runs in a thread of its own, with a connection that is checked first: one that died with the
+    database heals at the next call.
+    """
+
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        ask = database_sync_to_async(function, thread_sensitive=False, executor=_executor())
+        answer: R = await ask(*args, **kwargs)
+        return answer
+
+    return call
+
+
+def close() -> None:
+    """End the threads and their connections; the next call begins new ones."""
+    if not _executor.cache_info().currsize:
+        return
+    executor, count = _executor(), settings.DATABASE_THREADS
+    together = threading.Barrier(count)
+
+    def leave() -> None:
+        together.wait(timeout=10)  # so that every thread takes exactly one
+        connections.close_all()
+
+    for done in [executor.submit(leave) for _ in range(count)]:
+        done.result()
+    executor.shutdown()
+    _executor.cache_clear()
