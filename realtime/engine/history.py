@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import QuerySet
 
-from realtime.engine import pool, sql, topics
+from realtime.engine import pool, sql, topics, wire
 from realtime.engine.exceptions import TocsinError
 from realtime.engine.models import CONTROL
-from realtime.protocol import codec
 from realtime.protocol.messages import Position, Publication
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def since(topic: str, position: Position, limit: int) -> Page:
         rows=limit + 1,
     )
     epoch, top, floor, control = found[0][:4]
-    publications = [publication(*row[4:]) for row in found if row[4] is not None]
+    publications = [wire.publication(*row[4:]) for row in found if row[4] is not None]
     held = position.epoch in {"", epoch} and floor <= position.offset <= top
     if held and not compacted:
         # a hole that no trim explains; offsets are consecutive within an epoch
@@ -162,21 +161,6 @@ def arrived(topic: str, after: int, entries: Collection[int]) -> tuple[int, int]
     """How many of these entries are in the log after an offset, and the highest of their offsets."""
     [(count, offset)] = _query("arrived", topic=topic, after=after, entries=list(entries))
     return count, offset
-
-
-def publication(  # noqa: PLR0917  (a row of the log, in the order of the statements)
-    offset: int,
-    op: str,
-    key: str | None,
-    body: str | None,
-    counts: str | None,
-    at: int,
-    entry: int,
-    mark: int,
-) -> Publication:
-    """A row of the log with its wire data: the same text whenever it is read."""
-    data = (body or "null") if op == "p" else codec.row_data(op, key, body, counts, at)
-    return Publication(offset, data, key, op, entry, mark)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,67 @@
+"""The outbox: what transactions have changed and the relay has not yet numbered.
+
+`move` takes what is visible, in one transaction, from the outbox to the log; nothing is lost when
+it is cut in the middle, and nothing is numbered twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realtime.engine import metrics, sql, wire
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from realtime.protocol.messages import Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A publication that has just got its place in the log."""
+
+    topic: str
+    epoch: str
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A namespace whose topics begin anew; `topics` are those that had a log."""
+
+    namespace: str
+    epoch: str
+    topics: tuple[str, ...]
+
+
+def new_epoch() -> str:
+    """Eight random letters: the name of one life of a log."""
+    return "".join(secrets.choice(string.ascii_letters) for _ in range(8))
+
+
+def move(connection: psycopg.Connection[Any], floor: int, limit: int) -> list[Moved]:
+    """Number all visible revocations and the `limit` lowest visible entries above `floor`.
+
+    Sorted by topic and offset. Stops below a TRUNCATE: `reset` takes that. An entry of an
+    undeclared namespace gets an epoch of its own and is counted; it never stops the others.
+    """
+    found = connection.execute(
+        sql.read("postgresql", "move"), {"floor": floor, "limit": limit, "epoch": new_epoch()}
+    ).fetchall()
+    if unknown := sum(row[2] for row in found):
+        metrics.DEAD_LETTERS.inc(unknown)
+    metrics.MOVED.inc(len(found))
+    return [Moved(row[0], row[1], wire.publication(*row[3:])) for row in found]
+
+
+def reset(connection: psycopg.Connection[Any]) -> Reset | None:
+    """Begin the namespace of the first TRUNCATE anew; None if there is none."""
+    found = connection.execute(sql.read("postgresql", "reset"), {"epoch": new_epoch()}).fetchall()
+    if not found:
+        return None
+    namespace, epoch, _ = found[0]
+    metrics.RESETS.inc()
+    return Reset(namespace, epoch, tuple(topic for _, _, topic in found if topic is not None))
