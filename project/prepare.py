@@ -1,0 +1,12 @@
+"""What `make run` needs in the database, in one process: the tables, then the demo people."""
+
+import os
+
+import django
+from django.core.management import call_command
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    django.setup()
+    call_command("migrate", interactive=False, verbosity=1)
+    call_command("demo")

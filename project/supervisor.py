@@ -1,0 +1,139 @@
+"""Programs kept alive in one terminal: prefixed output, restart with back-off, one orderly end.
+
+Each program leads a process group of its own: what it leaves behind when it dies goes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 10.0
+STEADY_S = 20.0  # who lived so long starts again at once
+STOP_S = 12.0
+LINE_BYTES = 1 << 20
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run; `last` ones stop after all others."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    last: bool = False
+
+
+class Supervisor:
+    """Runs programs until `stop`; a program that ends by itself is started again.
+
+    `pids`: of the programs running now, by name.
+    """
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        self._say = say
+        self._tasks: dict[Program, asyncio.Task[None]] = {}
+        self.pids: dict[str, int] = {}
+
+    def start(self, program: Program) -> None:
+        self._tasks[program] = asyncio.create_task(self._keep(program), name=program.name)
+
+    async def once(self, program: Program) -> int:
+        """Run to the end; its exit code."""
+        process = await self._spawn(program)
+        reading = asyncio.create_task(self._read(program, process))
+        self.pids[program.name] = process.pid
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            await self._end(program, process)
+            raise
+        finally:
+            del self.pids[program.name]
+            _kill_group(process.pid)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reading, 1)
+
+    async def stop(self) -> None:
+        """TERM to all, to the `last` ones when the others are gone; KILL to who stays too long."""
+        for last in (False, True):
+            tasks = [task for program, task in self._tasks.items() if program.last is last]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, program: Program) -> None:
+        wait_s = FIRST_WAIT_S
+        while True:
+            began = time.monotonic()
+            code = await self.once(program)
+            if time.monotonic() - began > STEADY_S:
+                wait_s = FIRST_WAIT_S
+            self._say(program.name, f"ended ({ending(code)}); starts again in {wait_s:g} s")
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    async def _spawn(self, program: Program) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *program.command,
+            env={**os.environ, **program.environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+            limit=LINE_BYTES,
+        )
+
+    async def _read(self, program: Program, process: asyncio.subprocess.Process) -> None:
+        stdout = process.stdout
+        while stdout is not None:
+            try:
+                line = await stdout.readline()
+            except ValueError:  # a line beyond LINE_BYTES; the rest of it follows
+                continue
+            if not line:
+                return
+            # of a progress bar that returns the carriage, the last state
+            text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+            if text:
+                self._say(program.name, text)
+
+    async def _end(self, program: Program, process: asyncio.subprocess.Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            self._say(program.name, f"did not stop within {STOP_S:g} s: killed")
+            _kill_group(process.pid)
+            await process.wait()
+
+
+def ending(code: int) -> str:
+    """An exit code in words: `exit code 1`, `SIGKILL`."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _end_with_parent() -> None:
+    """In the child: a supervisor killed with -9 takes its programs along (Linux; else nothing)."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

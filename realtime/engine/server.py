@@ -1,0 +1,70 @@
+"""One web process: Daphne on a listening socket it inherits, with an orderly end.
+
+At TERM it accepts nothing more, sends its live connections elsewhere (3001, spread over
+TOCSIN_DRAIN_S), lets the requests in flight finish, and is gone. `manage.py serve` starts it.
+"""
+
+from __future__ import annotations
+
+# first: it installs Twisted's asyncio reactor (daphne/server.py:20)
+from daphne.server import Server as Daphne  # isort:skip
+
+import argparse
+import asyncio
+from typing import Any
+
+from django.utils.module_loading import import_string
+from twisted.internet import defer
+
+from realtime.engine.conf import settings
+
+REQUESTS_S = 5.0
+FOREVER = -1
+
+
+class Server(Daphne):
+    """Daphne, but it drains before it stops."""
+
+    def kill_all_applications(self) -> defer.Deferred[None]:
+        """What the reactor waits for before it stops (a trigger before `shutdown`)."""
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self.drain()))
+
+    async def drain(self) -> None:
+        for listener in self.listeners:
+            port = await listener.asFuture(asyncio.get_running_loop())
+            port.stopListening()
+        await send_elsewhere(settings.DRAIN_S)
+        if requests := self.in_flight():
+            await asyncio.wait(requests, timeout=REQUESTS_S)
+        for task in self.in_flight():
+            task.cancel()
+        await asyncio.gather(*self.in_flight(), return_exceptions=True)
+
+    def in_flight(self) -> list[asyncio.Future[Any]]:
+        # a finished request loses its key while its connection is kept (daphne/server.py:277)
+        running = (details.get("application_instance") for details in self.connections.values())
+        return [task for task in running if task is not None and not task.done()]
+
+
+async def send_elsewhere(window_s: float) -> None:
+    """Each live connection of this process is told to reconnect."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="the inherited listening socket")
+    parser.add_argument("--proxy-headers", action="store_true", help="believe X-Forwarded-For")
+    parser.add_argument("application", help="module:name of the ASGI application")
+    options = parser.parse_args()
+    Server(
+        import_string(options.application.replace(":", ".")),
+        endpoints=[f"fd:fileno={options.fd}"],
+        # ours to end, not the server's clock's (daphne/server.py:55)
+        websocket_timeout=FOREVER,
+        proxy_forwarded_address_header="X-Forwarded-For" if options.proxy_headers else None,
+        proxy_forwarded_proto_header="X-Forwarded-Proto" if options.proxy_headers else None,
+    ).run()
+
+
+if __name__ == "__main__":
+    main()
