@@ -174,7 +174,7 @@ def _subscribe(number: int, wire: _Subscribe) -> messages.Subscribe:
 
 
 def _history(number: int, wire: _History) -> messages.History:
-    since = wire.since and messages.Position(wire.since.epoch, wire.since.offset)
+    since = messages.Position(wire.since.epoch, wire.since.offset) if wire.since else None
     return messages.History(number, wire.channel, wire.limit, since, wire.reverse)
 
 

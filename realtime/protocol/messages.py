@@ -154,6 +154,7 @@ Request = (
     | Ping
 )
 Command = Request | Send | Pong
+OnTopic = Subscribe | Unsubscribe | Publish | Presence | PresenceStats | History | SubRefresh
 
 
 # --- Replies: one for each command with an id -------------------------------------------------
