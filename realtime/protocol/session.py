@@ -115,10 +115,9 @@ class Session:
                 | messages.Ping(id=number)
             ):
                 return [_reply(number, codes.Error.NOT_AVAILABLE)]
-            case messages.Send():
-                return self.close(codes.Disconnect.NOT_AVAILABLE)
-        # A refresh nobody asked for: no connection here is bound to a token.
-        return self.close(codes.Disconnect.BAD_REQUEST)
+        # Else a refresh, which nobody was asked for: no connection here is bound to a token.
+        sent = isinstance(command, messages.Send)
+        return self.close(codes.Disconnect.NOT_AVAILABLE if sent else codes.Disconnect.BAD_REQUEST)
 
     def _subscribe(self, request: messages.Subscribe) -> list[Effect]:
         if request.delta not in _DELTAS:
