@@ -5,6 +5,8 @@ from pathlib import Path
 import environ
 from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -109,7 +111,13 @@ CHANNEL_LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # Redis is a wake-up, never in the way: no retries, short time-outs
         "CONFIG": {
-            "hosts": [{"address": REDIS_URL, "socket_connect_timeout": 0.5}],
+            "hosts": [
+                {
+                    "address": REDIS_URL,
+                    "socket_connect_timeout": 0.5,
+                    "retry": Retry(NoBackoff(), 0),
+                }
+            ],
             "prefix": "tocsin",
         },
     }
