@@ -1,0 +1,394 @@
+"""Any frame is commands or Malformed; whatever is said back is strict JSON, one object a line."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from realtime.protocol import codec, codes, messages
+from realtime.protocol.messages import Position, Publication
+
+
+def decode(frame, most=16):
+    return codec.decode(frame, most)
+
+
+def pub(offset=0, data='{"n":1}'):
+    return Publication(offset, data, "5", "u", 7, 2)
+
+
+# --- Commands ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "command"),
+    [
+        ('{"id":1,"connect":{}}', messages.Connect(1)),
+        (
+            '{"id":1,"connect":{"token":"t","data":{"a": 1},"name":"js","version":"5"}}',
+            messages.Connect(1, "t", '{"a": 1}', "js", "5"),
+        ),
+        ('{"id":2,"subscribe":{"channel":"inbox:#1"}}', messages.Subscribe(2, "inbox:#1")),
+        (
+            # As centrifuge-js asks for position 0: it leaves out offset and epoch.
+            '{"id":2,"subscribe":{"channel":"a","recover":true,"flag":1}}',
+            messages.Subscribe(2, "a", since=Position("", 0)),
+        ),
+        (
+            # As centrifuge-python asks, with get_state.
+            (
+                '{"id":2,"subscribe":{"channel":"a","recover":true,"epoch":"abcd","offset":9,'
+                '"flag":3,"token":"t","data":[1],"positioned":true,"recoverable":true,'
+                '"join_leave":true,"delta":"fossil","tf":{"key":"k"},"type":1}}'
+            ),
+            messages.Subscribe(
+                id=2,
+                topic="a",
+                token="t",
+                since=Position("abcd", 9),
+                strict=True,
+                data="[1]",
+                positioned=True,
+                recoverable=True,
+                join_leave=True,
+                delta="fossil",
+                filtered=True,
+                kind=1,
+            ),
+        ),
+        # A position without `recover` asks for nothing.
+        ('{"id":2,"subscribe":{"channel":"a","offset":9}}', messages.Subscribe(2, "a")),
+        ('{"id":3,"unsubscribe":{"channel":"a"}}', messages.Unsubscribe(3, "a")),
+        ('{"id":4,"publish":{"channel":"a","data":{}}}', messages.Publish(4, "a", "{}")),
+        ('{"id":5,"presence":{"channel":"a"}}', messages.Presence(5, "a")),
+        ('{"id":6,"presence_stats":{"channel":"a"}}', messages.PresenceStats(6, "a")),
+        ('{"id":7,"history":{"channel":"a"}}', messages.History(7, "a")),
+        (
+            (
+                '{"id":7,"history":{"channel":"a","limit":-1,"reverse":true,'
+                '"since":{"offset":3,"epoch":"e"}}}'
+            ),
+            messages.History(7, "a", -1, Position("e", 3), True),
+        ),
+        ('{"id":8,"ping":{}}', messages.Ping(8)),
+        ('{"send":{"data":"x"}}', messages.Send('"x"')),
+        ('{"id":9,"send":{}}', messages.Send()),
+        ('{"id":10,"rpc":{"method":"m","data":null}}', messages.Rpc(10, "m", "null")),
+        ('{"id":11,"refresh":{"token":"t"}}', messages.Refresh(11, "t")),
+        ('{"id":12,"sub_refresh":{"channel":"a","token":"t"}}', messages.SubRefresh(12, "a", "t")),
+        ("{}", messages.Pong()),
+        # Any other command without an id counts as a pong.
+        ('{"subscribe":{"channel":"a"}}', messages.Pong()),
+        ('{"id":0,"connect":{}}', messages.Pong()),
+        # The first request decides; null is absent; what is unknown is ignored.
+        ('{"id":1,"rpc":{},"publish":{"channel":"a"}}', messages.Publish(1, "a")),
+        ('{"id":1,"connect":null,"rpc":{}}', messages.Rpc(1)),
+        ('{"id":1,"connect":{"flag":1,"headers":{"a":"b"}},"new":[{}]}', messages.Connect(1)),
+    ],
+)
+def test_a_command_is_read(frame, command):
+    assert decode(frame) == [command]
+    assert decode(frame.encode() + b"\n") == [command]
+
+
+def test_a_frame_holds_several_commands_in_their_order():
+    frame = '{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"é"}}\n{}\n'
+    assert decode(frame, 3) == [
+        messages.Connect(1),
+        messages.Subscribe(2, "é"),
+        messages.Pong(),
+    ]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "\n",
+        " ",
+        "{}\n\n",
+        "\n{}",
+        "{}\n\n{}",
+        "{}{}",
+        "{} {}",
+        "[]",
+        "1",
+        "null",
+        '"{}"',
+        "{",
+        '{"id":1,\n"connect":{}}',
+        '{"id":1}',
+        '{"id":1,"dance":{}}',
+        '{"id":1,"connect":null}',
+        '{"id":1,"connect":[]}',
+        '{"id":1,"connect":"x"}',
+        '{"id":"1","connect":{}}',
+        '{"id":1.5,"connect":{}}',
+        '{"id":true,"connect":{}}',
+        '{"id":null,"connect":{}}',
+        '{"id":-1,"connect":{}}',
+        '{"id":4294967296,"connect":{}}',
+        '{"id":%s,"connect":{}}' % ("9" * 5000),
+        '{"id":1e400,"connect":{}}',
+        '{"id":1,"connect":{"token":1}}',
+        '{"id":1,"connect":{"token":null}}',
+        '{"id":1,"connect":{"data":NaN}}',
+        '{"id":1,"connect":{"data":-Infinity}}',
+        '{"id":1,"connect":{"data":tru}}',
+        '{"id":1,"connect":{"data":"\\ud800"}}',
+        '{"id":1,"subscribe":{"channel":"\\ud800"}}',
+        '{"id":1,"subscribe":{"channel":"\ud800"}}',
+        '{"id":1,"subscribe":{"channel":["a"]}}',
+        '{"id":1,"subscribe":{"channel":"a","recover":1}}',
+        '{"id":1,"subscribe":{"channel":"a","offset":-1}}',
+        '{"id":1,"subscribe":{"channel":"a","offset":9223372036854775808}}',
+        '{"id":1,"subscribe":{"channel":"a","flag":9223372036854775808}}',
+        '{"id":1,"subscribe":{"channel":"a","type":2147483648}}',
+        '{"id":1,"subscribe":{"channel":"a","tf":"x"}}',
+        '{"id":1,"history":{"channel":"a","limit":2147483648}}',
+        '{"id":1,"history":{"channel":"a","since":{"offset":-1}}}',
+        '{"x":NaN}',
+        '{"x":' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"id":1,"rpc":{"data":' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "}}",
+        b"\xff",
+        b'{"id":1,"rpc":{"data":"\xff"}}',
+        b'{"x":"\xed\xa0\x80"}',
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_what_is_no_frame_is_malformed_and_nothing_else(frame):
+    with pytest.raises(codec.Malformed):
+        decode(frame)
+
+
+def test_one_bad_line_spoils_the_frame():
+    with pytest.raises(codec.Malformed):
+        decode('{"id":1,"connect":{}}\n{"id":2}')
+
+
+def test_more_commands_than_allowed_are_malformed():
+    assert len(decode("{}\n" * 5, 5)) == 5
+    with pytest.raises(codec.Malformed, match="more than 4"):
+        decode("{}\n" * 5, 4)
+
+
+WORDS = st.sampled_from(
+    [
+        "id",
+        "connect",
+        "subscribe",
+        "unsubscribe",
+        "publish",
+        "presence",
+        "presence_stats",
+        "history",
+        "ping",
+        "send",
+        "rpc",
+        "refresh",
+        "sub_refresh",
+        "channel",
+        "token",
+        "data",
+        "recover",
+        "offset",
+        "epoch",
+        "flag",
+        "tf",
+        "type",
+        "limit",
+        "since",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(), inner),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(WORDS, VALUES | st.dictionaries(WORDS, VALUES))
+FRAMES = (
+    st.binary()
+    | st.text(st.characters())
+    | VALUES.map(json.dumps)
+    | st.lists(OBJECTS.map(json.dumps), max_size=5).map("\n".join)
+    | st.builds(
+        lambda number, name, request: json.dumps({"id": number, name: request}),
+        st.integers(0, 9),
+        WORDS,
+        st.dictionaries(WORDS, VALUES, max_size=3),
+    )
+)
+
+
+@given(FRAMES)
+@example('{"id":1,"rpc":{"data":"\ud800"}}')
+def test_any_frame_gives_commands_or_malformed(frame):
+    try:
+        commands = decode(frame)
+    except codec.Malformed:
+        return
+    assert 1 <= len(commands) <= 16
+    assert all(isinstance(command, messages.Command) for command in commands)
+    for command in commands:
+        data = getattr(command, "data", None)
+        assert data is None or "\n" not in json.dumps(json.loads(data))
+        assert not isinstance(command, messages.Request) or command.id > 0
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+OFFSETS = st.integers(0, 2**63 - 1)
+IDS = st.integers(1, 2**32 - 1)
+
+
+@given(IDS, NAMES, st.none() | st.builds(Position, NAMES, OFFSETS), st.booleans(), st.booleans())
+def test_a_subscribe_says_what_the_client_said(number, channel, since, strict, filtered):
+    asked = {"channel": channel, "flag": 3 if strict else 1}
+    if since:
+        asked |= {"recover": True, "epoch": since.epoch, "offset": since.offset}
+    if filtered:
+        asked["tf"] = {}
+    [command] = decode(json.dumps({"id": number, "subscribe": asked}))
+    assert command == messages.Subscribe(
+        number, channel, since=since, strict=strict, filtered=filtered
+    )
+
+
+# --- Replies and pushes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "frame"),
+    [
+        (
+            messages.Reply(1, messages.Connected("c1", "0.1.0", '{"now":5}')),
+            (
+                '{"id":1,"connect":{"client":"c1","version":"0.1.0","data":{"now":5},"ping":25,'
+                '"pong":true}}'
+            ),
+        ),
+        (
+            messages.Reply(1, messages.Connected("c1", "0.1.0", ping_s=0, pong=False)),
+            '{"id":1,"connect":{"client":"c1","version":"0.1.0"}}',
+        ),
+        (messages.Reply(2, messages.Subscribed()), '{"id":2,"subscribe":{}}'),
+        (
+            messages.Reply(2, messages.Subscribed(data='{"rows":[]}', was_recovering=True)),
+            '{"id":2,"subscribe":{"data":{"rows":[]},"was_recovering":true}}',
+        ),
+        (
+            messages.Reply(2, messages.Subscribed(Position("abcdefgh", 0))),
+            '{"id":2,"subscribe":{"recoverable":true,"epoch":"abcdefgh","positioned":true}}',
+        ),
+        (
+            messages.Reply(
+                2, messages.Subscribed(Position("abcdefgh", 4), True, True, (pub(5), pub(6)))
+            ),
+            (
+                '{"id":2,"subscribe":{"recoverable":true,"epoch":"abcdefgh","publications":['
+                '{"data":{"n":1},"offset":5},{"data":{"n":1},"offset":6}],"recovered":true,'
+                '"offset":4,"positioned":true,"was_recovering":true}}'
+            ),
+        ),
+        (messages.Reply(3, messages.Unsubscribed()), '{"id":3,"unsubscribe":{}}'),
+        (
+            messages.Reply(4, codes.Error.PERMISSION_DENIED),
+            '{"id":4,"error":{"code":103,"message":"permission denied"}}',
+        ),
+        (
+            messages.Reply(4, codes.Error.INTERNAL),
+            '{"id":4,"error":{"code":100,"message":"internal server error","temporary":true}}',
+        ),
+        (
+            messages.PublicationPush("trades:BTC", pub(7)),
+            '{"push":{"channel":"trades:BTC","pub":{"data":{"n":1},"offset":7}}}',
+        ),
+        (
+            messages.PublicationPush('a"b\\ é', pub(0, "[1,\r\n 2]")),
+            '{"push":{"channel":"a\\"b\\\\ é","pub":{"data":[1,   2]}}}',
+        ),
+        (
+            messages.UnsubscribePush("a", codes.Unsubscribe.INSUFFICIENT_STATE),
+            '{"push":{"channel":"a","unsubscribe":{"code":2500,"reason":"insufficient state"}}}',
+        ),
+        (
+            messages.DisconnectPush(codes.Disconnect.STALE),
+            '{"push":{"disconnect":{"code":3502,"reason":"stale"}}}',
+        ),
+        (messages.PingPush(), "{}"),
+    ],
+)
+def test_a_message_is_written(message, frame):
+    assert codec.encode(message) == frame
+    json.loads(frame)
+
+
+def test_several_messages_go_in_one_frame():
+    ping = codec.encode(messages.PingPush())
+    reply = codec.encode(messages.Reply(3, messages.Unsubscribed()))
+    assert codec.batch([reply, ping]) == '{"id":3,"unsubscribe":{}}\n{}'
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(NAMES, OFFSETS, JSON, st.sampled_from([None, 1, "\t"]), st.booleans())
+def test_a_push_carries_its_data_unchanged_on_one_line(topic, offset, value, indent, ascii_only):
+    data = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    frame = codec.publication_push(topic, pub(offset, data))
+    assert "\n" not in frame
+    assert "\r" not in frame
+    frame.encode()
+    expected = {"data": value} | ({"offset": offset} if offset else {})
+    assert json.loads(frame) == {"push": {"channel": topic, "pub": expected}}
+
+
+def refuse_null(pairs):
+    assert all(value is not None for _, value in pairs)
+    return dict(pairs)
+
+
+@given(
+    IDS,
+    st.builds(messages.Connected, NAMES, NAMES, st.none() | st.just("{}"), st.integers(0, 60))
+    | st.builds(
+        messages.Subscribed,
+        st.none() | st.builds(Position, NAMES, OFFSETS),
+        st.booleans(),
+        st.booleans(),
+        st.lists(st.builds(pub, OFFSETS), max_size=3).map(tuple),
+        st.none() | st.just("{}"),
+    )
+    | st.sampled_from(codes.Error),
+)
+def test_a_reply_never_says_null_or_false_or_zero(number, result):
+    frame = codec.encode(messages.Reply(number, result))
+    [_, (_, said)] = json.loads(frame, object_pairs_hook=refuse_null).items()
+    assert all(value not in (False, 0, []) for value in said.values())
+
+
+# --- Rows -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "data"),
+    [
+        (
+            ("i", "5", '{"title":"é"}', '{"unread":1}', 17),
+            '{"op":"i","key":"5","body":{"title":"é"},"counts":{"unread":1},"at":17}',
+        ),
+        (("u", "5", '{"a" : 1}', None, 17), '{"op":"u","key":"5","body":{"a" : 1},"at":17}'),
+        (("d", 'receipt:"1"', None, None, 17), '{"op":"d","key":"receipt:\\"1\\"","at":17}'),
+        (("o", "5", None, '{"unread":1}', 1), '{"op":"o","key":"5","counts":{"unread":1},"at":1}'),
+        (("p", "", '{"free": "form"}', None, 17), '{"free": "form"}'),
+        (("p", "", '{\n"free": 1}', None, 17), '{ "free": 1}'),
+        (("p", "", None, None, 17), "null"),
+    ],
+)
+def test_a_row_becomes_the_same_data_whenever_it_is_read(row, data):
+    assert codec.row_data(*row) == data
+    json.loads(data)

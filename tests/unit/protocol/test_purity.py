@@ -1,0 +1,35 @@
+"""The protocol is usable where there is no Django."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import realtime.protocol
+
+PROGRAM = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"django", "channels", "asgiref", "redis", "psycopg"}:
+            raise ImportError(f"{name} is not here")
+
+sys.meta_path.insert(0, Absent())
+from realtime.protocol import codec, codes, effects, messages, recovery, session
+print(codec.encode(messages.Reply(1, codes.Error.INTERNAL)))
+"""
+
+
+def test_the_protocol_imports_without_django():
+    root = Path(realtime.protocol.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith('{"id":1,"error"')
+
+
+def test_the_test_imports_every_module_of_the_protocol():
+    modules = {path.stem for path in Path(realtime.protocol.__file__).parent.glob("*.py")}
+    imports = next(line for line in PROGRAM.splitlines() if line.startswith("from realtime"))
+    assert modules - {"__init__"} == set(imports.partition("import ")[2].split(", "))
