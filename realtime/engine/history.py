@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.models import QuerySet
 
 from realtime.engine import pool, sql, topics, wire
 from realtime.engine.exceptions import TocsinError
@@ -21,9 +20,9 @@ from realtime.engine.models import CONTROL
 from realtime.protocol.messages import Position, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import QuerySet
 
     from realtime.engine.topics import Match, Topic
 
@@ -58,9 +57,9 @@ class Snapshot:
 class Opening:
     """What a subscriber begins with, all of one instant.
 
-    `covers`: the head of the revocations that `allowed` has seen. `mark`: the revocations up to here
-    must be handled before this goes out. Recovered: `publications` and no snapshot. `pending`: ids of
-    entries whose changes the rows contain already, at most PENDING_MAX and one more.
+    `covers`: the head of the revocations that `allowed` has seen. `mark`: the revocations up to
+    here must be handled before this goes out. Recovered: `publications` and no snapshot.
+    `pending`: ids of entries whose changes the rows contain already, at most 1,001.
     """
 
     allowed: bool
@@ -79,12 +78,13 @@ class ForeignQuery(TocsinError):  # noqa: N818  (says what was done)
 
 def since(topic: str, position: Position, limit: int) -> Page:
     """Publications of `topic` after `position`, at most `limit`. An empty epoch matches any."""
-    declaration = topics.registry().get(topics.namespace_of(topic))
+    namespace = CONTROL if topic == CONTROL else topics.namespace_of(topic)
+    declaration = topics.registry().get(namespace)
     compacted = declaration is not None and topics.is_latest(declaration)
     found = _query(
         "latest" if compacted else "stream",
         topic=topic,
-        namespace=topics.namespace_of(topic),
+        namespace=namespace,
         epoch=position.epoch,
         after=position.offset,
         rows=limit + 1,
@@ -158,13 +158,13 @@ def snapshot(user: Any, match: Match) -> Snapshot:
 
 
 def arrived(topic: str, after: int, entries: Collection[int]) -> tuple[int, int]:
-    """How many of these entries are in the log after an offset, and the highest of their offsets."""
+    """How many of these entries the log has after an offset, and their highest offset."""
     [(count, offset)] = _query("arrived", topic=topic, after=after, entries=list(entries))
     return count, offset
 
 
 @contextlib.contextmanager
-def one_instant(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def one_instant(connection: Any) -> Iterator[None]:
     """All reads within see the database at one instant, and take no lock.
 
     Inside a transaction of the caller nothing can be promised; `api.snapshot` then says so.
@@ -220,7 +220,9 @@ def _newest(topic: str) -> str:
 def _counts(declaration: Topic, params: dict[str, Any]) -> dict[str, int]:
     if not declaration.counts:
         return {}
-    rows: QuerySet[Any] = topics.models_of(declaration)[0]._base_manager.filter(**params)  # noqa: SLF001
+    model = topics.models_of(declaration)[0]
+    known = {column: value for column, value in params.items() if value is not None}
+    rows: QuerySet[Any] = model._base_manager.filter(**known)  # noqa: SLF001
     return {name: rows.filter(condition).count() for name, condition in declaration.counts.items()}
 
 
@@ -234,7 +236,8 @@ def _query(name: str, **params: Any) -> list[tuple[Any, ...]]:
         params = {k: json.dumps(v) if isinstance(v, list) else v for k, v in params.items()}
     with connection.cursor() as cursor:
         cursor.execute(sql.read(connection.vendor, name), params)
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
 
 
 asince = pool.awaitable(since)
