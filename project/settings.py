@@ -1,32 +1,32 @@
 """Settings, from the environment; with DEBUG off an insecure or missing value stops the start."""
 
+import logging
+import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE
-from django.core.exceptions import ImproperlyConfigured
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from project import logs, production
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
+if (BASE_DIR / ".env").exists():  # what is set outside wins
+    env.read_env(BASE_DIR / ".env")
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-and-for-development-only" if DEBUG else "")
-if not DEBUG and (len(SECRET_KEY) < 40 or SECRET_KEY.startswith("insecure")):  # noqa: PLR2004
-    raise ImproperlyConfigured(
-        "SECRET_KEY is missing or too short: set it to at least 40 random characters, for example "
-        "from `python -c 'import secrets; print(secrets.token_urlsafe(50))'`."
-    )
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else []
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-if not DEBUG and (not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS):
-    raise ImproperlyConfigured(
-        "ALLOWED_HOSTS must name the hosts this site answers for, separated by commas; "
-        "'*' is refused."
-    )
+# only to try a production set-up on one's own machine, without a certificate
+PLAIN_HTTP = env.bool("PLAIN_HTTP", default=False)
+if not DEBUG:
+    production.demand(os.environ, SECRET_KEY, ALLOWED_HOSTS, plain_http=PLAIN_HTTP)
 
 INSTALLED_APPS = [
     "daphne",
@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "project.middleware.zone",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "project.middleware.admin_policy",
@@ -80,6 +81,7 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "project.context.frame",
             ],
+            "builtins": ["project.icons"],
         },
     },
 ]
@@ -105,7 +107,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+# the default is the Redis of a `make run` in this checkout
+REDIS_URL = env.str("REDIS_URL", default=f"unix://{BASE_DIR}/var/redis/redis.sock?db=0")
+CACHES = {
+    "default": {"BACKEND": "project.cache.Cache", "LOCATION": REDIS_URL, "KEY_PREFIX": "tocsin"}
+}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -141,14 +147,16 @@ LOGIN_REDIRECT_URL = "/"
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "project.accounts.AccountAdapter"
-EMAIL_BACKEND = env.str(
-    "EMAIL_BACKEND",
-    default=f"django.core.mail.backends.{'console' if DEBUG else 'smtp'}.EmailBackend",
+globals().update(
+    env.email("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
 )
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
-SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
-SECURE_PROXY_SSL_HEADER = None if DEBUG else ("HTTP_X_FORWARDED_PROTO", "https")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="tocsin@localhost")
+HTTPS = not DEBUG and not PLAIN_HTTP
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked from inside, without TLS
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 
@@ -183,5 +191,17 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+LOGGING = logs.configured(
+    debug=DEBUG,
+    level=env.str("LOG_LEVEL", default="INFO"),
+    secrets=[
+        SECRET_KEY,
+        DATABASES["default"].get("PASSWORD") or "",
+        urlsplit(REDIS_URL).password or "",
+    ],
+)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 
 TOCSIN_RECORDING = env.str("TOCSIN_RECORDING", default="")

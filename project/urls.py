@@ -1,9 +1,16 @@
 """Addresses; each application brings its own."""
 
+from allauth.account import views as account
 from django.contrib import admin
 from django.urls import include, path
 
+from project import pages
+
 urlpatterns = [
+    path("", pages.overview, name="overview"),
+    path("login/", account.login, name="account_login"),
+    path("logout/", account.logout, name="account_logout"),
+    path("", include("realtime.notifications.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
 ]

@@ -104,7 +104,7 @@ class Announcement(Linked):
     state = models.CharField(
         max_length=10, choices=State, default=State.DRAFT, db_default=State.DRAFT, editable=False
     )
-    audience = models.CharField(max_length=40, null=True, editable=False)  # noqa: DJ001  (NULL: no topic)
+    audience = models.CharField(max_length=40, null=True, editable=False)
     number = models.IntegerField(null=True, unique=True, editable=False)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False
