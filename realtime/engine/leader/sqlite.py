@@ -1,0 +1,123 @@
+"""Leads on SQLite: the triggers number and append, the leader only reads, wakes and trims.
+
+A file lock makes it the one; the operating system gives it back when the process ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
+
+from realtime.engine import metrics, outbox, wire
+from realtime.engine.conf import settings
+from realtime.engine.leader import life
+from realtime.engine.leader.desk import SqliteDesk
+from realtime.engine.leader.retention import Retention
+from realtime.engine.leader.steps import Step
+
+if TYPE_CHECKING:
+    from realtime.engine.outbox import Moved
+
+POLL_S = 0.01
+RESENT = 1000
+
+
+def lock_path() -> Path:
+    """Beside the database; holds host, pid and since while somebody leads."""
+    return Path(f"{connections[DEFAULT_DB_ALIAS].settings_dict['NAME']}.relay")
+
+
+class PatientRetention(Retention):
+    """Writers come first: a trim that finds the database locked is left for the next time."""
+
+    def trim(self) -> int:
+        try:
+            return super().trim()
+        except OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return 0
+
+
+class SqliteLeader:
+    errors: tuple[type[Exception], ...] = (Error, sqlite3.Error, OSError)
+
+    def __init__(self) -> None:
+        self.desk = SqliteDesk()
+        self.retention: Retention = PatientRetention(self.desk)
+        self._cursor: int | None = None
+        self._lock: IO[str] | None = None
+        self._interrupted = threading.Event()
+
+    def lead(self) -> bool:
+        lock = lock_path().open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        self._lock = lock
+        lock.truncate(0)
+        json.dump(
+            {"host": socket.gethostname(), "pid": os.getpid(), "since": int(time.time())}, lock
+        )
+        lock.flush()
+        # hubs drop by offset what they have heard from the former leader
+        age_s, rows = settings.RELAY_RESEND_S, RESENT
+        self._cursor = self.desk.ask("cursor", age_s=age_s, rows=rows)[0][0]
+        return True
+
+    def begin(self) -> tuple[life.Life, bool]:
+        return life.check(self.desk)
+
+    def renew(self) -> None:
+        life.renew(self.desk)
+
+    def recent(self) -> list[Moved]:
+        return []  # the cursor stands before them
+
+    def step(self, limit: int, wait_s: float) -> Step:
+        """Read on; if nothing is there, watch the file until it changes, then read."""
+        version = self._version()
+        found = self._read(limit)
+        if not found:
+            end = time.monotonic() + wait_s
+            while self._version() == version and time.monotonic() < end:
+                if self._interrupted.wait(POLL_S):
+                    break
+            self._interrupted.clear()
+            found = self._read(limit)
+        return Step(found, highest=self._cursor or 0)
+
+    def _read(self, limit: int) -> list[Moved]:
+        rows = self.desk.ask("moved", cursor=self._cursor, limit=limit)
+        if rows:
+            self._cursor = rows[-1][0]
+            metrics.MOVED.inc(len(rows))
+        moved = [outbox.Moved(row[1], row[2], wire.publication(*row[3:])) for row in rows]
+        return sorted(moved, key=lambda one: one.topic)  # stable: the offsets keep their order
+
+    def _version(self) -> int:
+        return int(self.desk.ask("data_version")[0][0])
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def abandon(self) -> None:
+        self.interrupt()
+
+    def close(self) -> None:
+        if self._lock is not None:
+            self._lock.truncate(0)
+            self._lock.close()
+            self._lock = None
+        self.desk.close()

@@ -1,0 +1,31 @@
+"""`manage.py relay`: numbers committed changes, wakes the hubs; one leads, others stand by."""
+
+import asyncio
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from realtime.engine.broker import Broker
+from realtime.engine.relay import Relay, leader_for_database
+from realtime.engine.witness import Witness
+
+
+class Command(BaseCommand):
+    help = "Numbers every committed change and wakes the hubs. Start two: one leads, one stands by."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--new-epoch",
+            action="store_true",
+            help="After a restore: begin every log anew, so that all clients reload once.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        asyncio.run(_run(new_epoch=options["new_epoch"]))
+
+
+async def _run(*, new_epoch: bool) -> None:
+    relay = Relay(leader_for_database(), Broker(), Witness(), new_epoch=new_epoch)
+    relay.stop_on_signals()
+    await relay.run()

@@ -1,0 +1,1 @@
+DELETE FROM tocsin_head WHERE topic = %(topic)s

@@ -1,0 +1,1 @@
+DELETE FROM tocsin_log WHERE id IN (SELECT value FROM json_each(%(ids)s))

@@ -1,0 +1,1 @@
+UPDATE tocsin_namespace SET epoch = %(epoch)s WHERE name = %(namespace)s

@@ -1,0 +1,1 @@
+UPDATE tocsin_head SET epoch = %(epoch)s
