@@ -1,0 +1,107 @@
+"""Logs are one event a line and hold no secret."""
+
+import io
+import json
+import logging
+import logging.config
+
+import pytest
+import structlog
+
+from project import logs
+
+SECRET = "the-secret-key-of-this-site"
+
+
+@pytest.fixture
+def lines():
+    """Configure as asked; the lines that came out."""
+    before = structlog.get_config()
+    handlers, level = logging.root.handlers[:], logging.root.level
+    stream = io.StringIO()
+
+    def configure(*, debug=False):
+        settings = logs.configured(debug=debug, level="INFO", secrets=[SECRET, ""])
+        settings["handlers"]["console"]["stream"] = stream
+        logging.config.dictConfig(settings)
+        return lambda: stream.getvalue().splitlines()
+
+    yield configure
+    structlog.configure(**before)
+    logging.root.handlers[:], logging.root.level = handlers, level
+
+
+def test_in_production_an_event_is_a_line_of_json(lines):
+    said = lines()
+    structlog.get_logger("realtime.engine").info("gap.repaired", topic="trades:BTC", count=3)
+    [line] = said()
+    event = json.loads(line)
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {
+        "event": "gap.repaired",
+        "topic": "trades:BTC",
+        "count": 3,
+        "level": "info",
+        "logger": "realtime.engine",
+    }
+
+
+def test_a_line_of_the_standard_library_comes_out_the_same_way(lines):
+    said = lines()
+    logging.getLogger("anything").warning("lost %s of %d", "two", 3)
+    event = json.loads(said()[0])
+    assert (event["event"], event["level"]) == ("lost two of 3", "warning")
+
+
+def test_a_traceback_stays_on_its_line(lines):
+    said = lines()
+    try:
+        raise ValueError("no")
+    except ValueError:
+        structlog.get_logger("x").exception("step.failed")
+    [line] = said()
+    assert "ValueError: no" in json.loads(line)["exception"]
+
+
+def test_where_debug_is_on_a_line_is_readable(lines):
+    said = lines(debug=True)
+    structlog.get_logger("x").info("relay.leading", pid=7)
+    assert "relay.leading" in said()[0]
+    assert "pid=7" in said()[0]
+    assert not said()[0].startswith("{")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_planted_secrets_are_not_found(lines, debug):
+    said = lines(debug=debug)
+    structlog.get_logger("x").error("broker.failed", url=f"redis://:{SECRET}@host/0")
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        logging.getLogger("y").exception(SECRET)
+    assert said()
+    assert SECRET not in "\n".join(said())
+
+
+def finished(request, code=200):
+    return {"event": "request_finished", "request": request, "code": code}
+
+
+@pytest.mark.parametrize(
+    ("request_", "shown"),
+    [
+        ("GET /inbox/", "GET /inbox/"),
+        ("GET /inbox/?token=abc", "GET /inbox/?…"),
+        ("GET /accounts/password/reset/key/1-abc-def/", "GET /accounts/password/reset/key/…/"),
+    ],
+)
+def test_an_address_loses_what_is_secret_in_it(request_, shown):
+    event = logs.requests(None, "info", finished(request_))
+    assert event["event"] == "request.finished"
+    assert event["request"] == shown
+
+
+def test_an_answered_probe_is_not_told_and_a_failed_one_is():
+    with pytest.raises(structlog.DropEvent):
+        logs.requests(None, "info", finished("GET /readyz"))
+    assert logs.requests(None, "info", finished("GET /readyz", 503))["code"] == 503
