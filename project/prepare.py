@@ -8,5 +8,6 @@ from django.core.management import call_command
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
-    call_command("migrate", interactive=False, verbosity=1)
+    call_command("migrate", interactive=False, verbosity=0)
+    print("the database is up to date")  # noqa: T201
     call_command("demo")

@@ -14,13 +14,11 @@ import socket
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from project import servers
+from project import probe, servers
 from project.supervisor import Program, Supervisor, ending
 
 if TYPE_CHECKING:
@@ -125,8 +123,10 @@ async def start(supervisor: Supervisor, options: Options) -> None:
     if not os.environ.get("REDIS_URL"):
         folder = redis_folder()
         os.environ["REDIS_URL"] = servers.redis_url(folder)
-        supervisor.start(Program("redis", servers.redis_command(folder), last=True))
+        command = [*servers.redis_command(folder), "--logfile", str(folder / "redis.log")]
+        supervisor.start(Program("redis", command, last=True))
         await until((folder / "redis.sock").exists, "Redis")
+        say("redis", f"{Path(command[0]).name} on a private socket; its log: {folder}/redis.log")
     code = await supervisor.once(Program("tables", (sys.executable, "-m", "project.prepare")))
     if code:
         raise RunError(f"the tables could not be prepared ({ending(code)}; see above)")
@@ -148,22 +148,11 @@ async def until(fact: Callable[[], bool], what: str) -> None:
 async def until_ready(address: str) -> None:
     """Waits for /readyz; says now and then what it still answers."""
     patience = time.monotonic() + PATIENCE_S
-    while (answer := await asyncio.to_thread(asked, f"{address}/readyz")) != "200":
+    while (answer := await asyncio.to_thread(probe.asked, f"{address}/readyz")) != "200":
         if time.monotonic() > patience:
             say("tocsin", f"not ready yet: {address}/readyz answers {answer}")
             patience = time.monotonic() + PATIENCE_S
         await asyncio.sleep(POLL_S)
-
-
-def asked(url: str) -> str:
-    """The status of an HTTP answer, or why there is none."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  (our own address)
-            return str(answer.status)
-    except urllib.error.HTTPError as error:
-        return f"{error.code} {error.read(300).decode(errors='replace').strip()}"
-    except OSError as error:
-        return f"nothing ({error})"
 
 
 def banner(address: str, took_s: float) -> str:
