@@ -205,16 +205,31 @@ def _save(ticker: Ticker, recorded_at: datetime | None) -> None:
 
 
 def set_alert(
-    owner: Any, market: Market, direction: str, price: Decimal, *, once: bool = True, note: str = ""
+    owner: Any,
+    market: Market,
+    direction: str,
+    price: Decimal,
+    *,
+    once: bool = True,
+    note: str = "",
+    state: str = State.ARMED,
 ) -> PriceAlert:
-    """A new armed alert. Raises ValidationError with words for the form."""
+    """A new alert. Raises ValidationError with words for the form."""
+    if not price.is_finite():
+        raise ValidationError({"price": "Write a price."})
     if price % market.price_step:
         step = market.price_text(market.price_step)
         raise ValidationError({"price": f"Prices of {market} move in steps of {step}."})
     if PriceAlert.objects.filter(owner=owner).count() >= ALERTS_A_PERSON:
         raise ValidationError(f"You have {ALERTS_A_PERSON} alerts. Delete one first.")
     alert = PriceAlert(
-        owner=owner, market=market, direction=direction, price=price, once=once, note=note
+        owner=owner,
+        market=market,
+        direction=direction,
+        price=price,
+        once=once,
+        note=note,
+        state=state,
     )
     alert.full_clean()
     alert.save()

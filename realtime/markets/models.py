@@ -104,6 +104,18 @@ class Trade(models.Model):
     def __str__(self) -> str:
         return f"{self.market_id} {self.trade_id}"
 
+    @property
+    def price_text(self) -> str:
+        return self.market.price_text(self.price)
+
+    @property
+    def quantity_text(self) -> str:
+        return f"{self.quantity:,.{self.market.quantity_places}f}"
+
+    @property
+    def time_text(self) -> str:
+        return f"{self.traded_at:%H:%M:%S}.{self.traded_at.microsecond // 1000:03}"
+
 
 class Candle(models.Model):
     """Open, high, low, close and volume of one second; the newest one still grows."""

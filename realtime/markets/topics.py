@@ -5,6 +5,8 @@ from typing import Any
 from realtime.engine.topics import History, Latest, Topic, live
 from realtime.markets.models import Candle, PriceAlert, Ticker, Trade
 
+SHOWN = 200  # trades that a page starts from; the rest of the run stays in the table
+
 
 @live
 class Tickers(Topic):
@@ -12,7 +14,7 @@ class Tickers(Topic):
 
     namespace = "tickers"
     model = Ticker
-    name = ["tickers:{market_id}", "tickers:all"]  # noqa: RUF012
+    name = ["tickers:{market_id}", "tickers:all"]
     fields = (
         "market_id",
         "bid",
@@ -51,6 +53,9 @@ class Trades(Topic):
 
     def allows(self, user: Any, *, market_id: str) -> bool:
         return bool(user.is_active)
+
+    def snapshot(self, user: Any, *, market_id: str) -> Any:
+        return Trade.objects.filter(market_id=market_id).order_by("-pk")[:SHOWN]
 
 
 @live
