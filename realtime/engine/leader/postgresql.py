@@ -43,8 +43,7 @@ class PostgresqlLeader:
         self.floor = Floor()
         self._nap_s = NAP_S
         self._poll_s = 0.0
-        self._ear, self._mouth = socket.socketpair()
-        self._ear.setblocking(False)  # noqa: FBT003
+        self._ear, self._mouth = _pair()
 
     def lead(self) -> bool:
         """Try to be the one leader.
@@ -52,6 +51,8 @@ class PostgresqlLeader:
         The lock is taken in a statement of its own: every later one sees what the former leader
         committed.
         """
+        if self._ear.fileno() < 0:
+            self._ear, self._mouth = _pair()
         if not self._lock(LEADER_LOCK):
             return False
         since = f"{holder()} since {int(time.time())}"
@@ -137,3 +138,11 @@ class PostgresqlLeader:
 
     def close(self) -> None:
         self.desk.close()
+        self._ear.close()
+        self._mouth.close()
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ear, mouth = socket.socketpair()
+    ear.setblocking(False)  # noqa: FBT003
+    return ear, mouth

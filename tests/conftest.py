@@ -1,0 +1,22 @@
+"""What every test that really commits begins with: an empty outbox and log, and no threads left."""
+
+import pytest
+from django.db import connection
+
+from realtime.engine import pool
+from tests import live
+
+
+@pytest.fixture(autouse=True)
+def _log(request):
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or not marker.kwargs.get("transaction"):
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    with connection.cursor() as cursor:
+        for table in ("tocsin_entry", "tocsin_log", "tocsin_head"):
+            cursor.execute(f"DELETE FROM {table}")
+    yield
+    live.close_programs()
+    pool.close()
