@@ -1,0 +1,81 @@
+"""What apps call besides `@live`: publish without a row, and begin a page with what is known.
+
+`publish` commits or vanishes with the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from django.core.exceptions import PermissionDenied
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from realtime.engine import history, topics
+from realtime.engine.conf import settings
+from realtime.protocol import recovery
+
+if TYPE_CHECKING:
+    from realtime.engine.history import Opening
+    from realtime.protocol.messages import Position
+    from realtime.protocol.recovery import Start
+
+LOOK_S = 0.01
+
+
+class Beginning(TypedDict):
+    """What a page starts from; the stream goes on after `epoch` and `offset`."""
+
+    rows: list[dict[str, Any]]
+    counts: dict[str, int]
+    publications: list[Any]
+    epoch: str
+    offset: int
+
+
+def position(topic: str) -> Position:
+    """Where the topic stands."""
+    return history.heads([topics.match(topic).topic])[topic]
+
+
+def snapshot(user: Any, topic: str) -> Beginning:
+    """The rows of a topic for a page, with the position that they are of.
+
+    Rows first, then `publications`, through the same `apply`. The page subscribes from the position
+    and repeats nothing. Inside a transaction, where no one instant can be had, and while the relay
+    does not bring what the rows contain, the position is one that never recovers: the page then
+    starts anew as it subscribes. Raises PermissionDenied, UnknownTopic, BadTopic.
+    """
+    person = str(user.pk) if user.is_authenticated else ""
+    inside = connections[DEFAULT_DB_ALIAS].in_atomic_block
+    opening = history.open_topic(person, topics.match(topic), None, 0)
+    if not opening.allowed:
+        raise PermissionDenied(f'"{topic}" is not for this user')
+    start = recovery.give_up(None, opening.position, ()) if inside else _start(topic, opening)
+    rows = opening.snapshot
+    return {
+        "rows": json.loads(rows.rows) if rows else [],
+        "counts": rows.counts if rows else {},
+        "publications": [json.loads(publication.data) for publication in start.publications],
+        "epoch": start.position.epoch,
+        "offset": start.position.offset,
+    }
+
+
+def _start(topic: str, opening: Opening) -> Start:
+    """Wait until the log has what the rows contain already, at most PENDING_WAIT_S."""
+    end = time.monotonic() + settings.PENDING_WAIT_S
+    top, pending = opening.position, opening.pending
+    if start := recovery.merge(None, top, pending):
+        return start
+    while len(pending) <= settings.PENDING_MAX and time.monotonic() < end:
+        time.sleep(LOOK_S)
+        count, offset = history.arrived(topic, top.offset, pending)
+        if count < len(pending):
+            continue
+        page = history.since(topic, top, offset - top.offset)
+        if page.whole and (start := recovery.merge(None, top, pending, page.publications)):
+            return start
+        break
+    return recovery.give_up(None, top, pending)
