@@ -11,6 +11,7 @@ from realtime.protocol.messages import Position, Publication, Subscribed
 from realtime.protocol.recovery import Start, Verdict, give_up, judge, merge, recover
 
 E = "abcdefgh"
+LIMIT = 4
 
 
 def pub(offset, entry=None):
@@ -186,35 +187,37 @@ class RecoveryMachine(RuleBasedStateMachine):
     def kept(self, after):
         return [p for p in self.log if p.offset > max(after, self.floor)]
 
+    def recovered(self, since):
+        return recover(since, self.top, self.kept(since.offset)[:LIMIT])
+
     # --- The world
 
-    @rule()
-    def write(self):
-        self.outbox.append(next(self.entries))
+    @rule(count=st.integers(1, 3))
+    def write(self, count):
+        self.outbox += itertools.islice(self.entries, count)
 
-    @rule(data=st.data())
-    def move(self, data):
-        if not self.outbox:
-            return
-        entry = self.outbox.pop(data.draw(st.integers(0, len(self.outbox) - 1)))
-        publication = pub(len(self.log) + 1, entry)
-        self.log.append(publication)
-        self.layer.append((self.epoch, publication))
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def move(self, data, count):
+        for _ in range(min(count, len(self.outbox))):
+            entry = self.outbox.pop(data.draw(st.integers(0, len(self.outbox) - 1)))
+            publication = pub(len(self.log) + 1, entry)
+            self.log.append(publication)
+            self.layer.append((self.epoch, publication))
 
-    @rule(part=st.floats(0, 1))
-    def trim(self, part):
-        self.floor = max(self.floor, int(part * len(self.log)))
+    @rule(keep=st.integers(0, 3))
+    def trim(self, keep):
+        self.floor = max(self.floor, len(self.log) - keep)
 
+    @precondition(lambda self: len(self.log) > 4)
     @rule()
     def begin_anew(self):
         self.before = [*self.before, *(p.entry for p in self.log)]
         self.log, self.floor, self.epoch = [], 0, next(self.epochs)
 
+    @precondition(lambda self: self.layer)
     @rule(data=st.data(), keep=st.booleans())
     def hear(self, data, keep):
         """Any message at any time, perhaps again; what is never drawn is lost."""
-        if not self.layer:
-            return
         index = data.draw(st.integers(0, len(self.layer) - 1))
         epoch, publication = self.layer[index] if keep else self.layer.pop(index)
         if self.member is None:
@@ -233,7 +236,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         """From a gap, or on a clock."""
         if self.member is None:
             return
-        start = recover(self.member[0], self.top, self.kept(self.member[0].offset))
+        start = self.recovered(self.member[0])
         if start is None:
             self.member = None
             self.reader.told = True
@@ -255,7 +258,7 @@ class RecoveryMachine(RuleBasedStateMachine):
     def come(self, recovering):
         since = self.reader.position if recovering else None
         if since is not None:
-            start = recover(since, self.top, self.kept(since.offset))
+            start = self.recovered(since)
             if start is not None:
                 self.start(start, None)
                 return
@@ -266,12 +269,21 @@ class RecoveryMachine(RuleBasedStateMachine):
     @rule()
     def answer(self):
         since, top, pending, rows = self.waiting
-        if self.epoch != top.epoch or self.floor > top.offset:
+        if self.epoch != top.epoch:
             self.waiting = None  # error 100
             return
         start = merge(since, top, pending, self.kept(top.offset))
         if start is not None:
             self.start(start, rows)
+
+    @precondition(lambda self: self.waiting is not None)
+    @rule(data=st.data(), written=st.integers(0, 3), keep=st.integers(0, 9))
+    def wait(self, data, written, keep):
+        """Much happens in the second that an answer may take."""
+        self.write(written)
+        self.move(data, 9)
+        self.trim(keep)
+        self.answer()
 
     @precondition(lambda self: self.waiting is not None)
     @rule()
@@ -286,6 +298,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         self.reader.told = False
         self.reader.take(start, rows)
 
+    @precondition(lambda self: self.member is not None or self.waiting is not None)
     @rule()
     def go(self):
         self.member = self.waiting = None
@@ -329,6 +342,6 @@ class RecoveryMachine(RuleBasedStateMachine):
 
 
 RecoveryMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None
+    max_examples=200, stateful_step_count=30, deadline=None
 )
 TestRecovery = RecoveryMachine.TestCase
