@@ -1,4 +1,7 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -8,4 +11,21 @@ class EngineConfig(AppConfig):
     verbose_name = "Live topics"
 
     def ready(self) -> None:
+        from realtime.engine import triggers  # noqa: PLC0415  (models are not ready before)
+
         autodiscover_modules("topics")
+        triggers.keep_over_rebuild()
+        pre_migrate.connect(_before, sender=self, dispatch_uid="tocsin.triggers")
+        post_migrate.connect(_after, sender=self, dispatch_uid="tocsin.triggers")
+
+
+def _before(using: str, plan: Any = (), **_: Any) -> None:
+    from realtime.engine import triggers  # noqa: PLC0415
+
+    triggers.before_migrate(using, plan)
+
+
+def _after(using: str, **_: Any) -> None:
+    from realtime.engine import triggers  # noqa: PLC0415
+
+    triggers.install(using)

@@ -3,9 +3,11 @@
 `{{part}}` stands for SQL text that the caller has quoted; values always travel as parameters.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
+PART = re.compile(r"\{\{(\w+)\}\}")
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -17,12 +19,14 @@ def read(vendor: str, name: str) -> str:
     return "\n".join(lines).strip()
 
 
-def render(vendor: str, name: str, **parts: str) -> str:
-    """`read`, with each `{{part}}` replaced; a part that the file does not name is an error."""
-    text = read(vendor, name)
-    for part, value in parts.items():
-        text = text.replace("{{" + part + "}}", value)
-    return text
+def render(vendor: str, name: str, /, **parts: str) -> str:
+    """`read` with each `{{part}}` replaced, once: what a part brings is never looked into."""
+    return fill(read(vendor, name), **parts)
+
+
+def fill(text: str, /, **parts: str) -> str:
+    """`render` for a statement that was read before."""
+    return PART.sub(lambda found: parts[found[1]], text)
 
 
 def statements(vendor: str, name: str) -> list[str]:
