@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from realtime.markets import reading as markets
 from realtime.notifications import reading
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": inbox.view("all")[:PREVIEW],
         "banner": inbox.banner,
-        "market_parts": [],
-        "market_scripts": [],
+        **markets.overview(request.user),
     }
     return render(request, "overview.html", context)

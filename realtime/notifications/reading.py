@@ -5,12 +5,12 @@ The rows come from the topics' own snapshots: page and stream are joined without
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from realtime.engine import api
 from realtime.notifications.models import EVERYBODY, is_safe_url
 
 if TYPE_CHECKING:
@@ -139,8 +139,6 @@ class _Topic:
     """A snapshot with the publications that belong to it already applied."""
 
     def __init__(self, user: AbstractBaseUser, topic: str) -> None:
-        from realtime.engine import api  # noqa: PLC0415
-
         snapshot = api.snapshot(user, topic)
         self.position = {
             "topic": topic,
@@ -150,7 +148,7 @@ class _Topic:
         self.counts: dict[str, int] = dict(snapshot["counts"])
         self._bodies = {row["key"]: row["body"] for row in snapshot["rows"]}
         for publication in snapshot["publications"]:
-            self._apply(json.loads(publication) if isinstance(publication, str) else publication)
+            self._apply(publication)
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -1,0 +1,17 @@
+// The rule of every topic with rows: a publication puts its row, or takes it away.
+
+/** The rows (Map of key to body) after `publication`; the given Map is left as it was. */
+export function apply(rows, publication) {
+  const { op, key, body } = publication;
+  if (op !== "d" && !body) return rows;
+  const next = new Map(rows);
+  if (op === "d") next.delete(key);
+  else next.set(key, body);
+  return next;
+}
+
+/** The rows of a snapshot, with the publications that belong to it. */
+export function fromSnapshot(data) {
+  const rows = new Map(data.rows.map(({ key, body }) => [key, body]));
+  return (data.publications ?? []).reduce(apply, rows);
+}
