@@ -1,0 +1,569 @@
+"""What a client is answered, in which order, and when the server gives it up."""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from realtime.protocol import messages
+from realtime.protocol.codes import Disconnect, Error, Unsubscribe
+from realtime.protocol.effects import Authenticate, Close, Join, Leave, Send
+from realtime.protocol.messages import Position
+from realtime.protocol.session import Limits, Session
+
+LIMITS = Limits(topics=3, queued=4, connect_s=10, ping_s=25, pong_s=8)
+
+
+def fresh():
+    return Session(client="c1", limits=LIMITS, now=100.0)
+
+
+def welcome(session, now=100.0):
+    return session.connected(version="0.1.0", data='{"now":1}', first_ping_s=20.0, now=now)
+
+
+def ready():
+    session = fresh()
+    session.receive(messages.Connect(1), 100.0)
+    welcome(session)
+    return session
+
+
+def subscribed(topic="a"):
+    session = ready()
+    request = messages.Subscribe(2, topic)
+    session.receive(request, 100.0)
+    session.subscribed(request, messages.Subscribed())
+    return session
+
+
+def assert_reply(effect, number, result):
+    assert effect == Send(messages.Reply(number, result))
+
+
+def assert_closed(effects, reason):
+    assert effects[-2:] == [Send(messages.DisconnectPush(reason)), Close(reason)]
+
+
+# --- Connecting -------------------------------------------------------------------------------
+
+
+def test_a_client_is_told_who_it_is_and_how_often_it_is_pinged():
+    session = fresh()
+    connect = messages.Connect(1, token="t")
+    assert session.receive(connect, 100.0) == [Authenticate(connect)]
+    [reply] = welcome(session)
+    assert_reply(reply, 1, messages.Connected("c1", "0.1.0", '{"now":1}', 25))
+
+
+@pytest.mark.parametrize(
+    "command", [messages.Subscribe(1, "a"), messages.Pong(), messages.Send(), messages.Ping(1)]
+)
+def test_whoever_begins_with_anything_but_connect_is_sent_away(command):
+    session = fresh()
+    assert_closed(session.receive(command, 100.0), Disconnect.BAD_REQUEST)
+    assert session.closed
+    assert session.receive(messages.Connect(2), 100.0) == []
+
+
+def test_whoever_connects_twice_is_sent_away():
+    assert_closed(ready().receive(messages.Connect(2), 100.0), Disconnect.BAD_REQUEST)
+    session = fresh()
+    session.receive(messages.Connect(1), 100.0)
+    assert_closed(session.receive(messages.Connect(2), 100.0), Disconnect.BAD_REQUEST)
+    assert welcome(session) == []
+
+
+def test_subscribes_in_the_frame_of_the_connect_are_answered_behind_it():
+    session = fresh()
+    session.receive(messages.Connect(1), 100.0)
+    first, second = messages.Subscribe(2, "a"), messages.Subscribe(3, "b")
+    assert session.receive(first, 100.0) == []
+    assert session.receive(second, 100.0) == []
+    [reply, *rest] = welcome(session)
+    assert reply.message.id == 1
+    assert rest == [Join("a", first), Join("b", second)]
+
+
+def test_a_fault_behind_the_connect_ends_the_connection_after_its_reply():
+    session = fresh()
+    for command in [messages.Connect(1), messages.Send(), messages.Subscribe(2, "a")]:
+        session.receive(command, 100.0)
+    [reply, *rest] = welcome(session)
+    assert reply.message.id == 1
+    assert len(rest) == 2
+    assert_closed(rest, Disconnect.NOT_AVAILABLE)
+
+
+def test_whoever_sends_too_much_before_it_is_known_may_come_again():
+    session = fresh()
+    session.receive(messages.Connect(1), 100.0)
+    for number in range(2, 6):
+        assert session.receive(messages.Subscribe(number, "a"), 100.0) == []
+    effects = session.receive(messages.Subscribe(6, "a"), 100.0)
+    assert_closed(effects, Disconnect.TOO_MANY_REQUESTS)
+
+
+def test_after_a_refused_connect_the_rest_of_the_frame_is_neither_answered_nor_punished():
+    session = fresh()
+    session.receive(messages.Connect(1), 100.0)
+    session.receive(messages.Subscribe(2, "a"), 100.0)
+    [reply] = session.refused(Error.UNAUTHORIZED, 101.0)
+    assert_reply(reply, 1, Error.UNAUTHORIZED)
+    assert session.receive(messages.Subscribe(3, "a"), 101.0) == []
+    assert session.receive(messages.Connect(4), 101.0) == []
+    assert welcome(session) == []
+    assert session.due == 111.0
+    assert_closed(session.tick(111.0), Disconnect.STALE)
+
+
+def test_a_connect_may_be_answered_by_a_disconnect():
+    session = fresh()
+    assert session.refused(Error.UNAUTHORIZED, 100.0) == []
+    session.receive(messages.Connect(1), 100.0)
+    assert_closed(
+        session.refused(Disconnect.PERMISSION_DENIED, 100.0), Disconnect.PERMISSION_DENIED
+    )
+    assert session.refused(Error.UNAUTHORIZED, 100.0) == []
+
+
+# --- Subscribing ------------------------------------------------------------------------------
+
+
+def test_a_subscribe_is_answered_when_its_topic_is_open():
+    session = ready()
+    request = messages.Subscribe(2, "a", since=Position("e", 1), strict=True)
+    assert session.receive(request, 100.0) == [Join("a", request)]
+    assert not session.is_subscribed("a")
+    result = messages.Subscribed(Position("e", 5))
+    [reply] = session.subscribed(request, result)
+    assert_reply(reply, 2, result)
+    assert session.is_subscribed("a")
+    assert session.subscribed(request, result) == []
+
+
+def test_a_refused_subscribe_leaves_the_topic_free():
+    session = ready()
+    request = messages.Subscribe(2, "a")
+    session.receive(request, 100.0)
+    [reply] = session.not_subscribed(request, Error.PERMISSION_DENIED)
+    assert_reply(reply, 2, Error.PERMISSION_DENIED)
+    assert session.not_subscribed(request, Error.PERMISSION_DENIED) == []
+    assert isinstance(session.receive(messages.Subscribe(3, "a"), 100.0)[0], Join)
+
+
+def test_a_topic_is_held_once_by_a_connection_even_while_it_is_opened():
+    session = ready()
+    session.receive(messages.Subscribe(2, "a"), 100.0)
+    [reply] = session.receive(messages.Subscribe(3, "a"), 100.0)
+    assert_reply(reply, 3, Error.ALREADY_SUBSCRIBED)
+    [reply] = subscribed("a").receive(messages.Subscribe(3, "a"), 100.0)
+    assert_reply(reply, 3, Error.ALREADY_SUBSCRIBED)
+
+
+def test_a_connection_holds_so_many_topics_and_no_more():
+    session = ready()
+    for number, topic in enumerate("abc", 2):
+        session.receive(messages.Subscribe(number, topic), 100.0)
+    [reply] = session.receive(messages.Subscribe(5, "a"), 100.0)
+    assert_reply(reply, 5, Error.ALREADY_SUBSCRIBED)
+    [reply] = session.receive(messages.Subscribe(6, "d"), 100.0)
+    assert_reply(reply, 6, Error.LIMIT_EXCEEDED)
+    session.receive(messages.Unsubscribe(7, "a"), 100.0)
+    assert isinstance(session.receive(messages.Subscribe(8, "d"), 100.0)[0], Join)
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (messages.Subscribe(2, "a", kind=1), Error.NOT_AVAILABLE),
+        (messages.Subscribe(2, "a", filtered=True), Error.BAD_REQUEST),
+    ],
+)
+def test_what_this_server_has_not_is_refused(request_, error):
+    [reply] = ready().receive(request_, 100.0)
+    assert_reply(reply, 2, error)
+
+
+def test_a_known_delta_is_no_fault_and_an_unknown_one_is():
+    request = messages.Subscribe(2, "a", delta="fossil")
+    assert ready().receive(request, 100.0) == [Join("a", request)]
+    effects = ready().receive(messages.Subscribe(2, "a", delta="vcdiff"), 100.0)
+    assert_closed(effects, Disconnect.BAD_REQUEST)
+
+
+# --- Unsubscribing ----------------------------------------------------------------------------
+
+
+def test_an_unsubscribe_is_always_answered():
+    [reply] = ready().receive(messages.Unsubscribe(2, "a"), 100.0)
+    assert_reply(reply, 2, messages.Unsubscribed())
+    session = subscribed("a")
+    [leave, reply] = session.receive(messages.Unsubscribe(3, "a"), 100.0)
+    assert leave == Leave("a")
+    assert_reply(reply, 3, messages.Unsubscribed())
+    assert not session.is_subscribed("a")
+
+
+def test_a_subscribe_given_up_while_under_way_is_answered_once_and_never_joins():
+    session = ready()
+    old, new = messages.Subscribe(2, "a"), messages.Subscribe(4, "a")
+    session.receive(old, 100.0)
+    [leave, reply, done] = session.receive(messages.Unsubscribe(3, "a"), 100.0)
+    assert leave == Leave("a")
+    assert_reply(reply, 2, Error.INTERNAL)  # temporary: a client that still wants it asks again
+    assert_reply(done, 3, messages.Unsubscribed())
+    assert session.receive(new, 100.0) == [Join("a", new)]
+    # The answer to the old one comes too late, and is not the new one's.
+    assert session.subscribed(old, messages.Subscribed()) == []
+    assert session.not_subscribed(old, Error.PERMISSION_DENIED) == []
+    [reply] = session.subscribed(new, messages.Subscribed())
+    assert reply.message.id == 4
+
+
+def test_the_server_may_end_a_subscription():
+    session = subscribed("a")
+    assert session.unsubscribe("a", Unsubscribe.SERVER) == [
+        Leave("a"),
+        Send(messages.UnsubscribePush("a", Unsubscribe.SERVER)),
+    ]
+    assert session.unsubscribe("a", Unsubscribe.SERVER) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (Unsubscribe.SERVER, Error.PERMISSION_DENIED),
+        (Unsubscribe.INSUFFICIENT_STATE, Error.INTERNAL),
+    ],
+)
+def test_a_subscription_ended_before_its_reply_is_refused_and_not_pushed(reason, error):
+    session = ready()
+    session.receive(messages.Subscribe(2, "a"), 100.0)
+    [leave, reply] = session.unsubscribe("a", reason)
+    assert leave == Leave("a")
+    assert_reply(reply, 2, error)
+
+
+# --- What is not there ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        messages.Publish(5, "a"),
+        messages.Presence(5, "a"),
+        messages.PresenceStats(5, "a"),
+        messages.History(5, "a"),
+        messages.Rpc(5),
+        messages.Ping(5),
+        messages.SubRefresh(5, "a", kind=1),
+        messages.SubRefresh(5, "a", "token"),
+    ],
+)
+def test_commands_of_later_days_are_not_available(command):
+    [reply] = subscribed("a").receive(command, 100.0)
+    assert_reply(reply, 5, Error.NOT_AVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (messages.SubRefresh(5, "b", "token"), Error.PERMISSION_DENIED),
+        (messages.SubRefresh(5, "a"), Error.BAD_REQUEST),
+    ],
+)
+def test_a_subscription_refresh_needs_a_subscription_and_a_token(command, error):
+    [reply] = subscribed("a").receive(command, 100.0)
+    assert_reply(reply, 5, error)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        messages.Subscribe(5, ""),
+        messages.Unsubscribe(5, ""),
+        messages.Publish(5, ""),
+        messages.Presence(5, ""),
+        messages.PresenceStats(5, ""),
+        messages.History(5, ""),
+        messages.SubRefresh(5, ""),
+        messages.Refresh(5, "token"),
+    ],
+)
+def test_a_command_without_its_channel_and_a_refresh_unasked_are_faults(command):
+    assert_closed(ready().receive(command, 100.0), Disconnect.BAD_REQUEST)
+
+
+def test_a_message_that_nobody_handles_ends_the_connection():
+    assert_closed(ready().receive(messages.Send("{}"), 100.0), Disconnect.NOT_AVAILABLE)
+
+
+def test_an_unreadable_frame_ends_the_connection():
+    assert_closed(ready().malformed(), Disconnect.BAD_REQUEST)
+
+
+def test_after_the_end_nothing_is_said():
+    session = subscribed("a")
+    request = messages.Subscribe(3, "b")
+    session.receive(request, 100.0)
+    assert len(session.close(Disconnect.SHUTDOWN)) == 2
+    assert session.close(Disconnect.SHUTDOWN) == []
+    assert session.malformed() == []
+    assert session.receive(messages.Unsubscribe(4, "a"), 100.0) == []
+    assert session.subscribed(request, messages.Subscribed()) == []
+    assert session.unsubscribe("a", Unsubscribe.SERVER) == []
+    assert session.tick(1e9) == []
+    assert session.due is None
+    assert not session.is_subscribed("a")
+
+
+# --- Time -------------------------------------------------------------------------------------
+
+
+def test_whoever_does_not_connect_in_time_is_stale():
+    session = fresh()
+    assert session.due == 110.0
+    assert session.tick(109.9) == []
+    assert_closed(session.tick(110.0), Disconnect.STALE)
+
+
+def test_whoever_is_not_recognised_in_time_may_come_again():
+    session = fresh()
+    session.receive(messages.Connect(1), 105.0)
+    assert session.tick(114.9) == []
+    assert_closed(session.tick(115.0), Disconnect.INTERNAL)
+
+
+def test_pings_go_out_whatever_else_is_said():
+    session = ready()
+    assert session.due == 120.0
+    assert session.tick(119.0) == []
+    assert session.tick(120.0) == [Send(messages.PingPush())]
+    session.receive(messages.Pong(), 121.0)
+    session.receive(messages.Rpc(2), 130.0)
+    assert session.due == 145.0
+    assert session.tick(145.5) == [Send(messages.PingPush())]
+    session.receive(messages.Pong(), 146.0)
+    assert session.due == 170.0
+
+
+def test_a_late_clock_does_not_ping_twice():
+    session = ready()
+    assert session.tick(190.0) == [Send(messages.PingPush())]
+    session.receive(messages.Pong(), 190.0)
+    assert session.due == 215.0
+
+
+def test_a_client_that_does_not_answer_a_ping_is_gone():
+    session = ready()
+    session.tick(120.0)
+    session.receive(messages.Rpc(2), 127.0)  # only a pong is a pong
+    assert session.due == 128.0
+    assert session.tick(127.9) == []
+    assert_closed(session.tick(128.0), Disconnect.NO_PONG)
+
+
+def test_a_pong_nobody_asked_for_is_ignored():
+    assert ready().receive(messages.Pong(), 100.0) == []
+
+
+# --- Any order --------------------------------------------------------------------------------
+
+TOPICS = st.sampled_from("abcd")
+PAUSES = st.floats(0, 40)
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """Any commands, facts and times in any order, watched as a client and as the hub see them."""
+
+    @initialize(how=st.integers(0, 5))
+    def begin(self, how):
+        self.now = 0.0
+        self.session = Session(client="c1", limits=LIMITS, now=0.0)
+        self.asked = {}  # id -> command, not yet answered
+        self.number = 0
+        self.authenticating = False
+        self.refused = False
+        self.joins = {}  # topic -> request, as the hub has it
+        self.cancelled = []  # joins whose answer may still come
+        self.open = set()  # topics as the client has them
+        self.closing = self.closed = False
+        if how > 0:
+            self.ask(messages.Connect)
+        if how > 1:
+            self.recognise()
+
+    def watch(self, effects):
+        for effect in effects:
+            assert not self.closed, "something after the close"
+            match effect:
+                case Send(message):
+                    assert not self.closing, "something between the disconnect push and the close"
+                    self.see(message)
+                case Authenticate():
+                    self.authenticating = True
+                case Join(topic, request):
+                    assert topic not in self.joins
+                    assert topic == request.topic
+                    assert self.asked[request.id] is request
+                    self.joins[topic] = request
+                case Leave(topic):
+                    request = self.joins.pop(topic)
+                    self.cancelled.append(request)
+                case Close():
+                    assert self.closing, "a close without its push"
+                    self.closed = True
+        assert self.closing == self.closed
+
+    def see(self, message):
+        match message:
+            case messages.Reply(number, result):
+                command = self.asked.pop(number)  # KeyError: a second reply for one id
+                self.see_result(command, result)
+            case messages.UnsubscribePush(topic):
+                self.open.remove(topic)
+            case messages.DisconnectPush():
+                self.closing = True
+            case messages.PingPush():
+                assert not self.authenticating
+
+    def see_result(self, command, result):
+        match command, result:
+            case messages.Connect(), messages.Connected():
+                self.authenticating = False
+            case messages.Connect(), Error():
+                self.authenticating, self.refused = False, True
+            case messages.Subscribe(topic=topic), messages.Subscribed():
+                assert topic not in self.open
+                assert self.joins[topic] is command
+                self.open.add(topic)
+            case messages.Unsubscribe(topic=topic), messages.Unsubscribed():
+                assert topic not in self.joins, "the hub would still push"
+                self.open.discard(topic)
+            case messages.Connect() | messages.Unsubscribe(), _:
+                raise AssertionError(result)
+            case _:
+                assert isinstance(result, Error)
+
+    def ask(self, make, *args, **kwargs):
+        self.number += 1
+        command = make(self.number, *args, **kwargs)
+        if not self.closed and not self.refused:
+            self.asked[self.number] = command
+        self.watch(self.session.receive(command, self.now))
+
+    # --- The client
+
+    @rule(again=st.integers(0, 9))
+    def connect(self, again):
+        if self.number == 0 or again == 0:
+            self.ask(messages.Connect)
+
+    @rule(topic=TOPICS, kind=st.sampled_from([0, 0, 0, 1]))
+    def subscribe(self, topic, kind):
+        self.ask(messages.Subscribe, topic, kind=kind)
+
+    @rule(topic=TOPICS)
+    def unsubscribe(self, topic):
+        self.ask(messages.Unsubscribe, topic)
+
+    @rule(topic=TOPICS)
+    def subscribe_and_think_better_of_it(self, topic):
+        self.ask(messages.Subscribe, topic)
+        self.ask(messages.Unsubscribe, topic)
+        self.ask(messages.Subscribe, topic)
+
+    @rule(kind=st.sampled_from([messages.Presence, messages.History, messages.SubRefresh]))
+    def ask_for_more(self, kind):
+        self.ask(kind, "a")
+
+    @rule()
+    def pong(self):
+        self.watch(self.session.receive(messages.Pong(), self.now))
+
+    @rule(chance=st.integers(0, 19))
+    def offend(self, chance):
+        if chance == 0:
+            self.watch(self.session.malformed())
+        elif chance == 1:
+            self.watch(self.session.receive(messages.Send(), self.now))
+
+    # --- The engine
+
+    @rule()
+    def recognise(self):
+        effects = self.session.connected(version="1", data=None, first_ping_s=20.0, now=self.now)
+        assert bool(effects) == (self.authenticating and not self.closed)
+        self.watch(effects)
+
+    @rule(chance=st.integers(0, 9), why=st.sampled_from([Error.INTERNAL, Disconnect.FORCE]))
+    def refuse(self, chance, why):
+        if chance == 0:
+            self.watch(self.session.refused(why, self.now))
+
+    @rule(topic=TOPICS, well=st.booleans())
+    def open_topic(self, topic, well):
+        request = self.joins.get(topic)
+        if request is None or topic in self.open:
+            return
+        if well:
+            effects = self.session.subscribed(request, messages.Subscribed())
+        else:
+            effects = self.session.not_subscribed(request, Error.PERMISSION_DENIED)
+        assert bool(effects) != self.closed
+        self.watch(effects)
+        if not well:
+            del self.joins[topic]
+
+    @rule(data=st.data(), well=st.booleans())
+    def open_what_was_left(self, data, well):
+        if not self.cancelled:
+            return
+        request = data.draw(st.sampled_from(self.cancelled))
+        if well:
+            assert self.session.subscribed(request, messages.Subscribed()) == []
+        else:
+            assert self.session.not_subscribed(request, Error.INTERNAL) == []
+
+    @rule(topic=TOPICS, reason=st.sampled_from(Unsubscribe))
+    def end(self, topic, reason):
+        self.watch(self.session.unsubscribe(topic, reason))
+
+    @rule(chance=st.integers(0, 29))
+    def shut_down(self, chance):
+        if chance == 0:
+            self.watch(self.session.close(Disconnect.SHUTDOWN))
+
+    @rule(passed=PAUSES)
+    def wait(self, passed):
+        due = self.session.due
+        self.now += passed
+        effects = self.session.tick(self.now)
+        assert bool(effects) == (due is not None and due <= self.now)
+        self.watch(effects)
+
+    # --- What must hold
+
+    @invariant()
+    def the_session_knows_what_the_client_knows(self):
+        assert self.session.closed == self.closed
+        if not self.closed:
+            assert self.open == {t for t in "abcd" if self.session.is_subscribed(t)}
+            assert self.open <= self.joins.keys()
+            assert len(self.joins) <= LIMITS.topics
+
+    @invariant()
+    def everything_asked_is_answered_or_under_way(self):
+        if not self.closed and not self.authenticating:
+            under_way = {r.id for t, r in self.joins.items() if t not in self.open}
+            assert self.asked.keys() == under_way
+
+    def teardown(self):
+        if hasattr(self, "session") and self.authenticating and not self.closed:
+            self.recognise()
+            self.everything_asked_is_answered_or_under_way()
+
+
+SessionMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSession = SessionMachine.TestCase
