@@ -10,10 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.core.exceptions import PermissionDenied
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from realtime.engine import history, topics
+from realtime.engine import history, outbox, topics, triggers
 from realtime.engine.conf import settings
+from realtime.engine.exceptions import PublishError, UnknownTopic
 from realtime.protocol import recovery
 
 if TYPE_CHECKING:
@@ -32,6 +33,43 @@ class Beginning(TypedDict):
     publications: list[Any]
     epoch: str
     offset: int
+
+
+def publish(topic: str, data: Any) -> None:
+    """Publish JSON-able data that is no row's: `publish("chat:lobby", {"text": "Hello"})`.
+
+    It belongs to the caller's transaction: committed with it, in its place in the order, or gone
+    with it. Raises BadTopic, UnknownTopic and PublishError.
+    """
+    declaration = topics.match(topic).declaration
+    if topics.is_latest(declaration):
+        raise PublishError(f'"{topic}" keeps the latest row of each key: write the row instead')
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except (TypeError, ValueError) as error:
+        raise PublishError(f'the data for "{topic}" is no JSON: {error}') from error
+    if size > settings.PUBLISH_BYTES:
+        raise PublishError(
+            f'the data for "{topic}" has {size} bytes of JSON; at most {settings.PUBLISH_BYTES} '
+            "can be published: send a reference to it"
+        )
+    try:
+        outbox.put(topic, text)
+    except OperationalError as error:
+        if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" and "locked" in str(error):
+            raise PublishError(
+                "SQLite is locked by another writer: after a read in a DEFERRED transaction "
+                'nobody can wait for it. Set transaction_mode to "IMMEDIATE".'
+            ) from error
+        raise
+
+
+def reset(namespace: str) -> None:
+    """Begin a namespace anew, in the caller's transaction: its log goes, its clients reload."""
+    if namespace not in topics.registry():
+        raise UnknownTopic(f'no namespace "{namespace}" is declared')
+    triggers.begin_anew(namespace)
 
 
 def position(topic: str) -> Position:

@@ -11,7 +11,10 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
 from realtime.engine import metrics, sql, wire
+from realtime.engine.names import namespace_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,6 +43,15 @@ class Reset:
 def new_epoch() -> str:
     """Eight random letters: the name of one life of a log."""
     return "".join(secrets.choice(string.ascii_letters) for _ in range(8))
+
+
+def put(topic: str, data: str, using: str = DEFAULT_DB_ALIAS) -> None:
+    """A publication that is no row's, in the caller's transaction. `data`: its JSON text."""
+    connection = connections[using]
+    params = {"topic": topic, "namespace": namespace_of(topic), "data": data}
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        for statement in sql.statements(connection.vendor, "put"):
+            cursor.execute(statement, params)
 
 
 def move(connection: psycopg.Connection[Any], floor: int, limit: int) -> list[Moved]:

@@ -75,11 +75,11 @@ class Topic:
     depends_on: ClassVar[Sequence[type[Model]]] = ()
     reread: ClassVar[bool] = False
 
-    def allows(self, user: Any, **params: Any) -> bool:
+    def allows(self, user: Any, *args: Any, **params: Any) -> bool:
         """May this user subscribe? Asked again after every revocation; without it, nobody may."""
         return False
 
-    def snapshot(self, user: Any, **params: Any) -> Any:
+    def snapshot(self, user: Any, *args: Any, **params: Any) -> Any:
         """The rows a page starts from: a QuerySet, or several, one a model.
 
         By default the newest rows of the first model, at most `history.size`, and all rows of the

@@ -127,6 +127,16 @@ def backfill(
             _fill(cursor, backend, schema, namespace, anew=anew)
 
 
+def begin_anew(namespace: str, using: str = DEFAULT_DB_ALIAS) -> None:
+    """As after a TRUNCATE: the namespace's log goes, its topics get a new epoch."""
+    connection = connections[using]
+    if namespace in _latest():
+        backfill([namespace], using)  # the log is the rows
+        return
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        _backend(connection).begin_anew(cursor, namespace)
+
+
 # --- Around migrations
 
 

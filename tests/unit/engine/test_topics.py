@@ -173,9 +173,13 @@ def test_a_person_is_loaded_anew_and_must_be_active():
     assert topics.load_user(str(ada.pk)) is None
 
 
+@pytest.fixture
+def ada(transactional_db):
+    return User.objects.create(username="ada")
+
+
 @pytest.mark.django_db(transaction=True)
-async def test_an_answer_says_what_it_covers():
-    ada = await User.objects.acreate(username="ada")
+async def test_an_answer_says_what_it_covers(ada):
     answer = await topics.authorise(str(ada.pk), f"mail:#{ada.pk}")
     assert answer.allowed
     assert answer.covers >= 0

@@ -1,0 +1,6 @@
+-- The first statement draws the transaction's number: only then may it draw an entry's id
+-- (correctness.md, section 3). A transaction that may be prepared must not notify.
+SELECT pg_current_xact_id();
+SELECT CASE WHEN current_setting('max_prepared_transactions') = '0'
+             AND NOT pg_try_advisory_xact_lock_shared(7067101) THEN pg_notify('tocsin', '') END;
+INSERT INTO tocsin_entry (topics, op, body) VALUES (ARRAY[%(topic)s], 'p', %(data)s::json);

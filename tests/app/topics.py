@@ -1,0 +1,72 @@
+"""What of the test tables is live."""
+
+from django.db.models import Q
+
+from realtime.engine.topics import History, Latest, Topic, live
+from tests.app.models import Everything, Hostile, Item, Quote, Right
+
+
+@live
+class Everythings(Topic):
+    namespace = "everything"
+    model = Everything
+    name = "everything:all"
+    fields = tuple(
+        field.attname
+        for field in Everything._meta.concrete_fields
+        if field.name not in {"secret", "id"}
+    )
+    history = History()
+
+    def allows(self, user):
+        return True
+
+
+@live
+class Items(Topic):
+    namespace = "items"
+    model = Item
+    name = ["items:{group}", "items:every:{parent_id}"]
+    fields = ("title", "closed_at")
+    history = History(size=100)
+    counts = {"open": Q(closed_at=None) & ~Q(title="draft")}
+    depends_on = (Right,)
+
+    def allows(self, user, *, group=None, parent_id=None):
+        return Right.objects.filter(user=user, group=group).exists()
+
+
+@live
+class Quotes(Topic):
+    namespace = "quotes"
+    model = Quote
+    name = ["quotes:{symbol}", "quotes:all"]
+    fields = ("price",)
+    history = Latest()
+
+    def allows(self, user, *, symbol):
+        return True
+
+
+@live
+class Hostiles(Topic):
+    namespace = "hostile"
+    model = Hostile
+    name = "hostile:{id}:it's"
+    fields = ("body", "state", "gone")
+    history = History()
+    counts = {"zero'": Q(gone=0)}
+
+    def allows(self, user, *, id):  # noqa: A002
+        return True
+
+
+@live
+class Chat(Topic):
+    """Fed by publish()."""
+
+    namespace = "chat"
+    name = "chat:{room}"
+
+    def allows(self, user, *, room):
+        return True
