@@ -205,15 +205,13 @@ def encode(message: messages.Message) -> str:
     match message:
         case messages.Reply(number, result):
             return f'{{"id":{number},{_result(result)}}}'
-        case messages.PublicationPush(topic, publication):
-            return publication_push(topic, publication)
-        case messages.UnsubscribePush(topic, reason):
-            inner = f'"channel":{quote(topic)},"unsubscribe":{_reason(reason)}'
-        case messages.DisconnectPush(reason):
-            inner = f'"disconnect":{_reason(reason)}'
         case messages.PingPush():
             return "{}"
-    return f'{{"push":{{{inner}}}}}'
+        case messages.UnsubscribePush(topic, reason):
+            return f'{{"push":{{"channel":{quote(topic)},"unsubscribe":{_reason(reason)}}}}}'
+        case messages.DisconnectPush(reason):
+            return f'{{"push":{{"disconnect":{_reason(reason)}}}}}'
+    return publication_push(message.topic, message.publication)
 
 
 def batch(frames: Iterable[str]) -> str:
@@ -277,10 +275,8 @@ def _result(result: messages.Result) -> str:
             return f'"subscribe":{{{",".join(_subscribed(result))}}}'
         case messages.Unsubscribed():
             return '"unsubscribe":{}'
-        case codes.Error():
-            temporary = ',"temporary":true' if result.temporary else ""
-            code = f'"code":{result.number},"message":{quote(result.text)}{temporary}'
-            return f'"error":{{{code}}}'
+    temporary = ',"temporary":true' if result.temporary else ""
+    return f'"error":{{"code":{result.number},"message":{quote(result.text)}{temporary}}}'
 
 
 def _subscribed(result: messages.Subscribed) -> Iterable[str]:

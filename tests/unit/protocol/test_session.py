@@ -404,6 +404,7 @@ class SessionMachine(RuleBasedStateMachine):
                 case Authenticate():
                     self.authenticating = True
                 case Join(topic, request):
+                    assert not self.authenticating
                     assert topic not in self.joins
                     assert topic == request.topic
                     assert self.asked[request.id] is request
@@ -429,6 +430,7 @@ class SessionMachine(RuleBasedStateMachine):
                 assert not self.authenticating
 
     def see_result(self, command, result):
+        assert not self.authenticating or isinstance(command, messages.Connect)
         match command, result:
             case messages.Connect(), messages.Connected():
                 self.authenticating = False
