@@ -8,7 +8,6 @@ guessed: a trigger cannot run `from_db_value`.
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import math
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -174,5 +173,5 @@ ENCODERS: dict[str, Callable[[Field[Any, Any], Any], Any]] = {
     "uuid": lambda _, value: str(value if isinstance(value, uuid.UUID) else uuid.UUID(value)),
     "json": lambda _, value: value,
     "text": lambda _, value: str(value),
-    "address": lambda _, value: str(ipaddress.ip_address(value)),
+    "address": lambda _, value: str(value),
 }

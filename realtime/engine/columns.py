@@ -176,14 +176,14 @@ class Sqlite:
                 return self._decimal(field)
             case "datetime":
                 date = f"replace(substr({value}, 1, 19), ' ', 'T')"
-                return f"{date} || '.' || {_fraction(value)} || 'Z'"
+                return _text(value, f"{date} || '.' || {_fraction(value)} || 'Z'")
             case "time":
-                return f"substr({value}, 1, 8) || '.' || {_fraction(value)}"
+                return _text(value, f"substr({value}, 1, 8) || '.' || {_fraction(value)}")
             case "uuid":
                 ends = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
                 parts = (f"substr({value}, {start}, {size})" for start, size in ends)
-                return f"lower({DASH.join(parts)})"
-        return f"CAST({value} AS TEXT)"
+                return _text(value, f"lower({DASH.join(parts)})")
+        return _text(value, f"CAST({value} AS TEXT)")
 
     def name(self, field: Field[Any, Any]) -> str:
         text = self.text(field)
@@ -207,6 +207,11 @@ def _fraction(value: str) -> str:
     after = f"substr({value}, instr({value}, '.') + 1)"
     digits = f"CASE WHEN instr({value}, '.') > 0 THEN {after} ELSE '' END"
     return f"substr({digits} || '000000', 1, 6)"
+
+
+def _text(value: str, text: str) -> str:
+    # a blob need not be UTF-8, and then nobody could read the log
+    return f"CASE WHEN typeof({value}) <> 'blob' THEN {text} END"
 
 
 def _if(condition: str, then: str) -> str:
