@@ -8,10 +8,11 @@ from project import pages
 
 urlpatterns = [
     path("", pages.overview, name="overview"),
-    path("login/", account.login, name="account_login"),
-    path("logout/", account.logout, name="account_logout"),
     path("", include("realtime.notifications.urls")),
     path("", include("realtime.markets.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    # after the include, whose names they take over: the last one is where links lead
+    path("login/", account.login, name="account_login"),
+    path("logout/", account.logout, name="account_logout"),
 ]

@@ -99,7 +99,7 @@ def act(request: HttpRequest, verb: str) -> HttpResponse:
 
 def _person(request: HttpRequest) -> User:
     user: Any = request.user
-    return user  # type: ignore[no-any-return]
+    return user
 
 
 def _ids(request: HttpRequest, prefix: str) -> list[int]:
