@@ -135,7 +135,7 @@ def test_a_frame_holds_several_commands_in_their_order():
         '{"id":1,"connect":{"token":null}}',
         '{"id":1,"connect":{"data":NaN}}',
         '{"id":1,"connect":{"data":-Infinity}}',
-        '{"id":1,"connect":{"data":tru}}',
+        '{"id":1,"connect":{"data":yes}}',
         '{"id":1,"connect":{"data":"\\ud800"}}',
         '{"id":1,"subscribe":{"channel":"\\ud800"}}',
         '{"id":1,"subscribe":{"channel":"\ud800"}}',

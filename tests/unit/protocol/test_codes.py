@@ -1,7 +1,10 @@
 """Every number has one meaning, a range that says what the client does, and a text it can read."""
 
+from pathlib import Path
+
 import pytest
 
+from realtime.protocol import codes
 from realtime.protocol.codes import Disconnect, Error, Unsubscribe
 
 
@@ -34,3 +37,18 @@ def test_a_client_reconnects_below_3500_and_stays_away_from_there_on():
 def test_a_client_subscribes_again_from_2500_on():
     assert [code.number for code in Unsubscribe if code.resubscribe] == [2500]
     assert [code.number for code in Unsubscribe if not code.resubscribe] == [2000]
+
+
+def documented(title):
+    text = Path(codes.__file__).parents[2].joinpath("docs/reference/codes.md").read_text("utf-8")
+    section = text.split(f"## {title}\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:5] for line in section.splitlines() if line.startswith("| ")]
+    cells = [tuple(cell.strip() for cell in row) for row in rows[2:]]
+    assert all(when for *_, when in cells)
+    return [(int(number), text, again == "yes") for number, text, again, _ in cells]
+
+
+def test_the_documentation_lists_exactly_these_codes():
+    assert documented("Errors") == [(c.number, c.text, c.temporary) for c in Error]
+    assert documented("Disconnects") == [(c.number, c.text, c.reconnect) for c in Disconnect]
+    assert documented("Unsubscribes") == [(c.number, c.text, c.resubscribe) for c in Unsubscribe]
