@@ -88,6 +88,8 @@ class PostgresqlLeader:
         moved = outbox.move(self.desk.connection, self.floor.value, limit)
         # a TRUNCATE stops the move below it
         reset = None if moved else outbox.reset(self.desk.connection)
+        if not moved and not reset:
+            self.floor.found_nothing()
         return Step(moved, reset, max((one.publication.entry for one in moved), default=0))
 
     def _rest(self, wait_s: float) -> None:
@@ -104,7 +106,6 @@ class PostgresqlLeader:
         self._nap_s = NAP_S
         # who held the lock has committed visibly: this second look sees them
         if not self.desk.ask("probe", floor=self.floor.value):
-            self.floor.found_nothing()
             self._sleep(min(wait_s, self._poll_s))
         self.desk.ask("unlock", lock=WAKE_LOCK)
 
