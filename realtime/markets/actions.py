@@ -27,6 +27,7 @@ from realtime.markets.models import (
 )
 
 ALERTS_A_PERSON = 200
+LARGEST = 10**7  # what 15 digits with 8 after the point leave
 State = PriceAlert.State
 
 
@@ -215,8 +216,8 @@ def set_alert(
     state: str = State.ARMED,
 ) -> PriceAlert:
     """A new alert. Raises ValidationError with words for the form."""
-    if not price.is_finite():
-        raise ValidationError({"price": "Write a price."})
+    if not (price.is_finite() and 0 < price < LARGEST):
+        raise ValidationError({"price": f"Write a price between 0 and {LARGEST:,}."})
     if price % market.price_step:
         step = market.price_text(market.price_step)
         raise ValidationError({"price": f"Prices of {market} move in steps of {step}."})

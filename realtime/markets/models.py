@@ -9,7 +9,6 @@ from decimal import Decimal
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.utils.formats import number_format
 
 
 def places_of(step: Decimal) -> int:
@@ -44,7 +43,7 @@ class Market(models.Model):
 
     def price_text(self, price: Decimal) -> str:
         """A price as people read it: 61,640.00."""
-        return number_format(price, self.price_places, use_l10n=False, force_grouping=True)
+        return f"{price:,.{self.price_places}f}"
 
 
 class Ticker(models.Model):

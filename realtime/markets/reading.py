@@ -147,7 +147,9 @@ class Board:
 
     @cached_property
     def watched(self) -> list[Watched]:
-        tickers = {ticker.market_id: ticker for ticker in self._tickers.rows(Ticker)}
+        """As the log has them; a ticker that is not there yet comes from its row."""
+        tickers = {ticker.market_id: ticker for ticker in Ticker.objects.all()}
+        tickers |= {ticker.market_id: ticker for ticker in self._tickers.rows(Ticker)}
         return [
             Watched(market, tickers.get(market.pk) or Ticker(market=market), spark(market))
             for market in Market.objects.all()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.conf import settings
@@ -67,11 +68,10 @@ def trades(count, step_s=0.01):
 
 def environment():
     """For a process of its own: this test's database."""
-    known = connection.settings_dict
-    if connection.vendor == "sqlite":
-        url = f"sqlite:///{known['NAME']}"
-    else:
-        url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**known)
+    name = str(connection.settings_dict["NAME"])
+    url = f"sqlite:///{name}"
+    if connection.vendor == "postgresql":
+        url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
     return {**os.environ, "DATABASE_URL": url, "TOCSIN_RECORDING": settings.TOCSIN_RECORDING}
 
 
