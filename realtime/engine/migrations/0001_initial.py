@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 import realtime.engine.models
-from realtime.engine import sql
+from realtime.engine import sql, triggers
 
 
 def create(apps, schema_editor):
@@ -12,6 +12,8 @@ def create(apps, schema_editor):
 
 
 def drop(apps, schema_editor):
+    # without the tables every write of the application would fail in our triggers
+    triggers.uninstall(schema_editor.connection.alias)
     for statement in sql.statements(schema_editor.connection.vendor, "drop"):
         schema_editor.execute(statement)
 
