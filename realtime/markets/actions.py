@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from realtime.engine import api
 from realtime.markets import alerts as rules
 from realtime.markets import firings, prices
 from realtime.markets.models import (
@@ -109,7 +110,10 @@ def clear(markets: Iterable[Market], feed: str) -> None:
 
 
 def _empty(markets: list[Market]) -> None:
-    """Where these are all the markets there are, PostgreSQL empties the tables at once."""
+    """Delete what was recorded of these markets; where they are all there are, at once.
+
+    Then the readers are told that the topics begin anew, in place of each deletion by itself.
+    """
     everything = not Market.objects.exclude(pk__in=[market.pk for market in markets]).exists()
     if connection.vendor == "postgresql" and everything:
         tables = ", ".join(
@@ -120,9 +124,11 @@ def _empty(markets: list[Market]) -> None:
             cursor.execute(f"TRUNCATE {tables}")
         return
     AlertFiring.objects.filter(alert__market__in=markets).delete()
-    for model in (Trade, Candle):
+    for model, namespace in ((Trade, "trades"), (Candle, "candles")):
         rows: Any = model._default_manager.filter(market__in=markets)  # noqa: SLF001
         rows._raw_delete(rows.db)  # noqa: SLF001
+        if everything:
+            api.reset(namespace)
 
 
 def _locked_ticker(market: Market) -> Ticker:
