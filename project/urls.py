@@ -8,6 +8,7 @@ from project import pages
 
 urlpatterns = [
     path("", pages.overview, name="overview"),
+    path("", include("realtime.engine.urls")),
     path("", include("realtime.notifications.urls")),
     path("", include("realtime.markets.urls")),
     path("admin/", admin.site.urls),

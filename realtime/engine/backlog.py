@@ -1,0 +1,58 @@
+"""How much of what was sent a client has not read yet.
+
+The server never waits for a slow reader (daphne/ws_protocol.py:251), so only the reader can tell:
+it answers a ping when it has read all that came before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+# above the bound by this factor nobody is given time
+HARD = 4
+
+
+class Backlog:
+    def __init__(self, bound_bytes: int, slow_s: float) -> None:
+        self._bound, self._slow_s = bound_bytes, slow_s
+        self._sent = self._read = 0
+        self._pings: deque[int] = deque()
+        self._over_since: float | None = None
+
+    @property
+    def bytes(self) -> int:
+        return self._sent - self._read
+
+    @property
+    def busy(self) -> bool:
+        return self.bytes > self._bound // 2
+
+    @property
+    def wants_ping(self) -> bool:
+        """Much is unread, and no ping is under way that would tell when it is read."""
+        return self.busy and not self._pings
+
+    def sent(self, size: int, now: float) -> None:
+        self._sent += size
+        if self.bytes > self._bound and self._over_since is None:
+            self._over_since = now
+
+    def pinged(self) -> None:
+        self._pings.append(self._sent)
+
+    def ponged(self, now: float) -> None:
+        """The client has read everything up to its oldest unanswered ping."""
+        if self._pings:
+            self._read = self._pings.popleft()
+        self._over_since = now if self.bytes > self._bound else None
+
+    def too_slow(self, now: float) -> bool:
+        """It is time to give the reader up; it comes back and recovers."""
+        if self.bytes > HARD * self._bound:
+            return True
+        return self._over_since is not None and now - self._over_since > self._slow_s
+
+    @property
+    def due(self) -> float | None:
+        """When a reader above the bound has had its time."""
+        return None if self._over_since is None else self._over_since + self._slow_s

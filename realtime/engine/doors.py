@@ -1,0 +1,87 @@
+"""What the hub asks of the world: the log, the broker, and who may do what; and its measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from realtime.engine import broker, history, revocation, topics
+from realtime.engine.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from realtime.engine.envelope import Batch, Reset
+    from realtime.engine.history import Opening, Page
+    from realtime.engine.revocation import Identities
+    from realtime.engine.topics import Authorisation, Match
+    from realtime.protocol.messages import Position
+
+
+class Broker(Protocol):
+    """Nothing here raises; whatever fails is made good by the log."""
+
+    @property
+    def healthy(self) -> bool: ...
+
+    def listen(self) -> AsyncIterator[Batch | Reset]: ...
+
+    async def join(self, topic: str) -> None: ...
+
+    async def leave(self, topic: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Each of them asks the database anew; any may raise what a database raises."""
+
+    broker: Broker
+    since: Callable[[str, Position, int], Awaitable[Page]]
+    heads: Callable[[Iterable[str]], Awaitable[dict[str, Position]]]
+    control_since: Callable[[int], Awaitable[Page]]
+    open_topic: Callable[[str, Match, Position | None, int], Awaitable[Opening]]
+    authorise: Callable[[str, str], Awaitable[Authorisation]]
+    identify: Callable[[Iterable[str]], Awaitable[Identities]]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The hub's measures; `again_s`: the pause before a database that failed is asked again."""
+
+    ring_size: int = 1000
+    ring_bytes: int = 1 << 20
+    page: int = 1000
+    hold_s: float = 1.0
+    pending_wait_s: float = 1.0
+    pending_max: int = 1000
+    poll_s: float = 1.0
+    poll_degraded_s: float = 0.25
+    recheck_s: float = 60.0
+    linger_s: float = 5.0
+    again_s: float = 0.25
+
+
+def real() -> Doors:
+    return Doors(
+        broker=broker.Broker(),
+        since=history.asince,
+        heads=history.aheads,
+        control_since=history.acontrol_since,
+        open_topic=history.aopen_topic,
+        authorise=topics.authorise,
+        identify=revocation.aidentify,
+    )
+
+
+def tuning() -> Tuning:
+    return Tuning(
+        ring_size=settings.RING_SIZE,
+        ring_bytes=settings.RING_BYTES,
+        hold_s=settings.HOLD_S,
+        pending_wait_s=settings.PENDING_WAIT_S,
+        pending_max=settings.PENDING_MAX,
+        poll_s=settings.HEAD_POLL_S,
+        poll_degraded_s=settings.HEAD_POLL_DEGRADED_S,
+        recheck_s=settings.RECHECK_S,
+        linger_s=settings.LINGER_S,
+    )

@@ -1,0 +1,197 @@
+"""A subscription's beginning: join, then read, then merge, then reply; in that order only.
+
+Guarantee: the reply goes out only under a right that covers every revocation handled, and after the
+revocations its own content must follow; rows and pushes together repeat nothing and lack nothing.
+Sources: correctness.md, sections 1 and 7; protocol.md, section 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from realtime.engine import topics
+from realtime.protocol import codes, recovery
+
+if TYPE_CHECKING:
+    from realtime.engine.feed import Feed
+    from realtime.engine.history import Opening, Snapshot
+    from realtime.engine.hub import Hub
+    from realtime.engine.members import Member
+    from realtime.engine.topics import Match
+    from realtime.protocol.messages import Position, Publication, Subscribe, Subscribed
+    from realtime.protocol.recovery import Start
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 0.1
+# where the declaration keeps no number of publications: as many rows as a page of the log
+LATEST_LIMIT = 1000
+
+
+async def join(
+    hub: Hub, member: Member, match: Match, request: Subscribe
+) -> Subscribed | codes.Error:
+    """What to reply. After an error nothing of the member is left; else call `hub.begin` with it.
+
+    Nothing may be awaited between the end of this and the reply.
+    """
+    feed = await hub.enter(member, compacted=topics.is_latest(match.declaration))
+    try:
+        answer = await _Joining(hub, feed, member, match, request).answer()
+    except Exception as error:  # noqa: BLE001  (a database that is down may raise anything)
+        log.warning("join.failed", topic=member.topic, error=repr(error))
+        answer = codes.Error.INTERNAL
+    if isinstance(answer, codes.Error):
+        hub.quit(member)
+    return answer
+
+
+class _Joining:
+    def __init__(
+        self, hub: Hub, feed: Feed, member: Member, match: Match, request: Subscribe
+    ) -> None:
+        self._hub, self._feed, self._member = hub, feed, member
+        self._match, self._request = match, request
+        keeps = match.declaration.history
+        self._limit = getattr(keeps, "size", LATEST_LIMIT) if keeps else 0
+        self._since = request.since if keeps else None
+
+    async def answer(self) -> Subscribed | codes.Error:
+        found = await self._from_ring() or await self._from_log()
+        if isinstance(found, codes.Error):
+            return found
+        start, snapshot = found
+        # the last thing to be waited for: whatever was handled meanwhile is covered now
+        if not await self._hub.rights.cleared(self._member) or self._member.ended:
+            refused = self._member.refused
+            return codes.Error.PERMISSION_DENIED if refused else codes.Error.INTERNAL
+        self._member.offset = start.offset
+        self._member.skip = set(start.skip)
+        result = start.result(data(snapshot, start.publications) if snapshot else None)
+        if not self._match.declaration.history:
+            return replace(result, position=None)
+        return result
+
+    # --- From the ring: who was away for a moment costs one question
+
+    async def _from_ring(self) -> tuple[Start, None] | None:
+        if self._since is None or self._missed() is None:
+            return None
+        member = self._member
+        answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
+        start = self._missed()
+        if not answer.allowed or start is None:
+            return None
+        member.grant.answered(answer.covers)
+        return start, None
+
+    def _missed(self) -> Start | None:
+        position, since = self._feed.position, self._since
+        if position is None or since is None or not self._feed.ring.covers(since.offset):
+            return None
+        slots = self._feed.missed(since.offset)
+        if len(slots) > self._limit or since.offset > position.offset:
+            return None
+        publications = [slot.publication for slot in slots]
+        return recovery.recover(since, position, publications, compacted=self._feed.compacted)
+
+    # --- From the log
+
+    async def _from_log(self) -> tuple[Start, Snapshot | None] | codes.Error:
+        opening = await self._open()
+        if opening is None:
+            return codes.Error.INTERNAL
+        if not opening.allowed:
+            return codes.Error.PERMISSION_DENIED
+        if self._since and self._request.strict and not opening.recovered:
+            return codes.Error.UNRECOVERABLE_POSITION
+        self._member.grant.answered(opening.covers)
+        reached = await self._hub.upkeep.control_reaches(opening.mark)
+        if not reached or self._member.ended or not self._place(opening.position):
+            return codes.Error.INTERNAL
+        start = await self._begin(opening)
+        return (start, opening.snapshot) if start else codes.Error.INTERNAL
+
+    async def _open(self) -> Opening | None:
+        """The topic as of an instant; a "no" older than the last revocation is asked again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._hub.tuning.hold_s
+        user = self._member.reader.person.user
+        while True:
+            opening = await self._hub.doors.open_topic(user, self._match, self._since, self._limit)
+            old = not opening.allowed and opening.covers < self._member.grant.needs
+            if not old:
+                return opening
+            if self._member.ended or loop.time() > deadline:
+                return None
+            await asyncio.sleep(LOOK_S)
+
+    def _place(self, top: Position) -> bool:
+        """Bring the feed to where the log is; False if they do not agree on the epoch."""
+        feed = self._feed
+        if feed.position is None:
+            feed.begin(top)
+        agreed = feed.position is not None and feed.position.epoch == top.epoch
+        if not agreed or top.offset > feed.tail:
+            feed.dirty = True
+        self._hub.advance(feed)
+        return agreed
+
+    async def _begin(self, opening: Opening) -> Start | None:
+        top = opening.position
+        if opening.recovered and self._since is not None:
+            return recovery.recover(
+                self._since, top, opening.publications, compacted=self._feed.compacted
+            )
+        if len(opening.pending) > self._hub.tuning.pending_max:
+            return None
+        return await self._merge(opening)
+
+    async def _merge(self, opening: Opening) -> Start | None:
+        """Wait until what the rows contain beyond their position has come, and begin behind it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._hub.tuning.pending_wait_s
+        top, pending = opening.position, opening.pending
+        while True:
+            position = self._feed.position
+            if position is None or position.epoch != top.epoch or self._member.ended:
+                return None
+            start = recovery.merge(self._since, top, pending, await self._known(top))
+            if start is not None:
+                return start
+            left = deadline - loop.time()
+            if left <= 0:
+                return recovery.give_up(self._since, top, pending)
+            await self._moved(min(LOOK_S, left))
+
+    async def _known(self, top: Position) -> list[Publication]:
+        """What is known after `top` and may go out; from the log where the ring is too short."""
+        feed = self._feed
+        if feed.ring.covers(top.offset):
+            return [slot.publication for slot in feed.ring.after(top.offset)]
+        page = await self._hub.doors.since(feed.topic, top, self._hub.tuning.page)
+        return [p for p in page.publications if p.offset <= feed.offset]
+
+    async def _moved(self, within_s: float) -> None:
+        moved = asyncio.Event()
+        self._feed.moved.append(moved.set)
+        try:
+            await asyncio.wait_for(moved.wait(), within_s)
+        except TimeoutError:
+            # nobody brought it: the log may have it all the same
+            self._feed.dirty = True
+            self._hub.advance(self._feed)
+
+
+def data(snapshot: Snapshot, publications: tuple[Publication, ...]) -> str:
+    """The data of a subscribe reply: rows, counts, the publications behind them, the time."""
+    behind = ",".join(publication.data for publication in publications)
+    counts = json.dumps(snapshot.counts, separators=(",", ":"))
+    now = time.time_ns() // 1_000_000
+    return f'{{"rows":{snapshot.rows},"counts":{counts},"publications":[{behind}],"now":{now}}}'

@@ -1,0 +1,175 @@
+"""Who listens: a connection as the hub sees it, and its membership of one topic.
+
+Rights are one number (correctness.md, section 7): an answer `covers` the revocations up to an
+offset of `!control`; a member or a connection `needs` an answer that covers at least the last
+revocation that concerns it. Below that it is held: nothing is pushed, nothing is lost.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realtime.engine.ring import Packet
+    from realtime.protocol.codes import Disconnect, Unsubscribe
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+UNANSWERED = -1
+NEVER_ASKED = sys.maxsize
+
+
+@dataclass(slots=True)
+class Grant:
+    """Whether the last word on a right is young enough to be believed."""
+
+    needs: int = 0
+    covers: int = UNANSWERED
+
+    @property
+    def clear(self) -> bool:
+        return self.covers >= self.needs
+
+    def raise_to(self, offset: int) -> None:
+        self.needs = max(self.needs, offset)
+
+    def answered(self, covers: int) -> bool:
+        """Take a yes that covers `covers`; True if that is enough."""
+        self.covers = max(self.covers, covers)
+        return self.clear
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """Who a connection speaks for. `session` is the digest of its key, "" without a session."""
+
+    user: str = ""
+    session_key: str = field(default="", repr=False)
+    session: str = ""
+    grant: Grant = field(default_factory=Grant)
+
+
+class Reader(Protocol):
+    """A connection, as far as the hub is concerned. None of these waits."""
+
+    person: Person
+
+    @property
+    def busy(self) -> bool:
+        """It has much to read still: what can be conflated should wait until it is not."""
+
+    def push(self, packet: Packet) -> None: ...
+
+    def end(self, topic: str, code: Unsubscribe) -> None:
+        """The server has ended the subscription: tell the client."""
+
+    def disconnect(self, code: Disconnect) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One connection's subscription of one topic.
+
+    `offset`: all up to it has been pushed or was in the reply. `skip`: entries that its rows
+    contain already (correctness.md, section 1). `live`: it gets each publication as it comes; else
+    it is joining, held or catching up, and continues from its offset. `joined`: its subscribe
+    reply has been sent. `ended`: it gets nothing any more; `refused`: for want of a right.
+    """
+
+    reader: Reader
+    topic: str
+    grant: Grant = field(default_factory=Grant)
+    offset: int = 0
+    skip: set[int] = field(default_factory=set)
+    live: bool = False
+    joined: bool = False
+    ended: bool = False
+    refused: bool = False
+    catching_up: bool = False
+    # The instant by which a held member has its answer or is told; 0: nobody asked in vain yet
+    deadline: float = 0.0
+
+    @property
+    def clear(self) -> bool:
+        return self.grant.clear and self.reader.person.grant.clear
+
+
+def nobody() -> Person:
+    """Who comes without a session: there is no sign-out to wait for."""
+    return Person(grant=Grant(covers=NEVER_ASKED))
+
+
+class Register:
+    """Every reader of this process and its members, found by what a revocation names."""
+
+    def __init__(self) -> None:
+        self._members: dict[Reader, dict[str, Member]] = {}
+        self._by_user: defaultdict[str, set[Reader]] = defaultdict(set)
+        self._by_session: defaultdict[str, set[Reader]] = defaultdict(set)
+        self._by_right: defaultdict[tuple[str, str], set[Member]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, reader: Reader) -> bool:
+        return reader in self._members
+
+    def enter(self, reader: Reader) -> None:
+        self._members[reader] = {}
+        self._by_user[reader.person.user].add(reader)
+        self._by_session[reader.person.session].add(reader)
+
+    def leave(self, reader: Reader) -> list[Member]:
+        """Forget the reader; its members, who are to be dropped everywhere else."""
+        members = list(self._members.get(reader, {}).values())
+        for member in members:
+            self.remove(member)
+        self._members.pop(reader, None)
+        _discard(self._by_user, reader.person.user, reader)
+        _discard(self._by_session, reader.person.session, reader)
+        return members
+
+    def add(self, member: Member) -> None:
+        self._members[member.reader][member.topic] = member
+        self._by_right[member.reader.person.user, member.topic].add(member)
+
+    def remove(self, member: Member) -> None:
+        topics = self._members.get(member.reader, {})
+        if topics.get(member.topic) is member:
+            del topics[member.topic]
+        _discard(self._by_right, (member.reader.person.user, member.topic), member)
+
+    def readers(self, *, user: str | None = None, session: str | None = None) -> list[Reader]:
+        if user is not None:
+            return list(self._by_user.get(user, ()))
+        if session is not None:
+            return list(self._by_session.get(session, ()))
+        return list(self._members)
+
+    def members(self, reader: Reader) -> list[Member]:
+        return list(self._members.get(reader, {}).values())
+
+    def member(self, reader: Reader, topic: str) -> Member | None:
+        return self._members.get(reader, {}).get(topic)
+
+    def holders(self, user: str, topic: str) -> list[Member]:
+        """Those whose right is the same question."""
+        return list(self._by_right.get((user, topic), ()))
+
+    def rights(self) -> list[tuple[str, str]]:
+        return list(self._by_right)
+
+    def sessions(self) -> Iterator[Reader]:
+        return (reader for reader in self._members if reader.person.session)
+
+
+def _discard(index: dict[KeyT, set[ValueT]], key: KeyT, value: ValueT) -> None:
+    if key in index:
+        index[key].discard(value)
+        if not index[key]:
+            del index[key]

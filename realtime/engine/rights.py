@@ -1,0 +1,256 @@
+"""Holds whoever a revocation concerns until an answer young enough lets him go on.
+
+Guarantee: nothing is pushed to a member between the moment an event that concerns it is handled and
+an answer that covers that event; after HOLD_S without one it is told to ask anew. Nobody is held
+for ever, nobody is let through. Source: correctness.md, section 7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from realtime.engine import revocation
+from realtime.engine.members import Register, nobody
+from realtime.protocol.codes import Disconnect, Unsubscribe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from typing import Any
+
+    from realtime.engine.members import Member, Reader
+    from realtime.engine.revocation import Event, Identities
+    from realtime.engine.topics import Authorisation
+
+    Authorise = Callable[[str, str], Awaitable[Authorisation]]
+    Identify = Callable[[Iterable[str]], Awaitable[Identities]]
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S = 0.02
+AT_ONCE = 8
+
+
+class Rights:
+    """The grants of all readers and members of one hub.
+
+    `hold`, `release` and `end` are the hub's: stop pushing, go on from where it stands (harmless to
+    one that was never held), and the subscription is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        authorise: Authorise,
+        identify: Identify,
+        hold: Callable[[Member], None],
+        release: Callable[[Member], None],
+        end: Callable[[Member, Unsubscribe], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        hold_s: float,
+    ) -> None:
+        self.register = Register()
+        self._authorise, self._identify = authorise, identify
+        self._hold, self._release, self._end, self._spawn = hold, release, end, spawn
+        self._hold_s = hold_s
+        self._asking: set[tuple[str, str]] = set()
+        self._asking_persons = False
+        self._few = asyncio.Semaphore(AT_ONCE)
+        self._waiters: dict[Member, asyncio.Future[None]] = {}
+
+    # --- Beginnings
+
+    async def introduce(self, reader: Reader, control: Callable[[], int]) -> None:
+        """Find out who a new reader's session speaks for, then register it.
+
+        The answer must cover all that was handled before the registration: whatever is handled
+        after it finds the reader.
+        """
+        person = reader.person
+        if person.session_key:
+            identities = await self._identify([person.session_key])
+            while identities.covers < control():
+                await asyncio.sleep(AGAIN_S)
+                identities = await self._identify([person.session_key])
+            person.user = identities.users.get(person.session_key, "")
+            person.grant.answered(identities.covers)
+        if not person.user:
+            reader.person = nobody()
+        self.register.enter(reader)
+
+    # --- Events
+
+    def handle(self, event: Event, offset: int) -> None:
+        """Hold all that `event`, at `offset` of `!control`, concerns, and ask."""
+        for reader in self._concerned(event):
+            person = reader.person
+            if person.session and revocation.concerns_person(event, person):
+                person.grant.raise_to(offset)
+                self._question_person(reader)
+            for member in self.register.members(reader):
+                if revocation.concerns_topic(event, person.user, member.topic):
+                    member.grant.raise_to(offset)
+                self.check(member)
+
+    def _concerned(self, event: Event) -> list[Reader]:
+        match event.kind:
+            case "user":
+                return self.register.readers(user=event.subject)
+            case "session":
+                return self.register.readers(session=event.subject)
+        return self.register.readers()
+
+    def check(self, member: Member) -> None:
+        """Hold the member unless it is clear, and ask; one that is joining asks for itself."""
+        if member.clear:
+            return
+        self._hold(member)
+        if member.joined:
+            if not member.deadline:
+                member.deadline = self._later(self._expire, member)
+            self.question(member)
+
+    def _later(self, call: Callable[..., None], *values: object) -> float:
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._hold_s, call, *values)
+        return loop.time() + self._hold_s
+
+    def _expire(self, member: Member) -> None:
+        if member.deadline > asyncio.get_running_loop().time() + AGAIN_S:
+            return  # let go and held again since; that hold has its own clock
+        if member.deadline and not member.ended:
+            log.warning("hold.expired", topic=member.topic)
+            self._end(member, Unsubscribe.INSUFFICIENT_STATE)
+
+    def _expire_person(self, reader: Reader, needs: int) -> None:
+        if reader in self.register and reader.person.grant.covers < needs:
+            reader.disconnect(Disconnect.INTERNAL)
+
+    # --- Questions about a topic
+
+    def question(self, member: Member) -> None:
+        """Ask, again and again, until an answer covers what the member needs."""
+        key = (member.reader.person.user, member.topic)
+        if not member.grant.clear and key not in self._asking:
+            self._asking.add(key)
+            self._spawn(self._ask(*key))
+
+    async def cleared(self, member: Member) -> bool:
+        """Wait for the answers that a joining member needs; False when they do not come in time.
+
+        A member that was refused is `ended`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._hold_s
+        while not member.clear and not member.ended:
+            self.question(member)
+            future = self._waiters[member] = loop.create_future()
+            try:
+                await asyncio.wait_for(future, deadline - loop.time())
+            except TimeoutError:
+                return False
+            finally:
+                self._waiters.pop(member, None)
+        return True
+
+    async def _ask(self, user: str, topic: str) -> None:
+        try:
+            while held := [m for m in self.register.holders(user, topic) if not m.grant.clear]:
+                answer = await self._answer(user, topic)
+                if answer is None or not self._take(held, answer):
+                    await asyncio.sleep(AGAIN_S)
+        finally:
+            self._asking.discard((user, topic))
+
+    async def _answer(self, user: str, topic: str) -> Authorisation | None:
+        try:
+            async with self._few:
+                return await self._authorise(user, topic)
+        except Exception as error:  # noqa: BLE001  (a database that is down: asked until the deadline)
+            log.warning("authorise.failed", topic=topic, error=repr(error))
+            return None
+
+    def _take(self, members: list[Member], answer: Authorisation) -> bool:
+        """Apply an answer; False if it was too old for some member."""
+        enough = True
+        for member in members:
+            if member.ended:
+                continue
+            if answer.covers < member.grant.needs:
+                enough = False
+            elif answer.allowed:
+                member.grant.answered(answer.covers)
+                self._let_go(member)
+            else:
+                log.info("member.refused", topic=member.topic)
+                member.refused = True
+                self._end(member, Unsubscribe.SERVER)
+                self._wake(member)
+        return enough
+
+    def _let_go(self, member: Member) -> None:
+        if member.clear:
+            member.deadline = 0.0
+            self._wake(member)
+            self._release(member)
+
+    def _wake(self, member: Member) -> None:
+        future = self._waiters.get(member)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    # --- Questions about a person
+
+    def _question_person(self, reader: Reader) -> None:
+        if reader.person.grant.clear:
+            return
+        self._later(self._expire_person, reader, reader.person.grant.needs)
+        if not self._asking_persons:
+            self._asking_persons = True
+            self._spawn(self._ask_persons())
+
+    async def _ask_persons(self) -> None:
+        try:
+            while held := [r for r in self.register.sessions() if not r.person.grant.clear]:
+                identities = await self._identities(held)
+                if identities is None or not self._take_identities(held, identities):
+                    await asyncio.sleep(AGAIN_S)
+        finally:
+            self._asking_persons = False
+
+    async def _identities(self, readers: list[Reader]) -> Identities | None:
+        try:
+            return await self._identify({reader.person.session_key for reader in readers})
+        except Exception as error:  # noqa: BLE001  (as above)
+            log.warning("identify.failed", error=repr(error))
+            return None
+
+    def _take_identities(self, readers: list[Reader], identities: Identities) -> bool:
+        enough = True
+        for reader in readers:
+            person = reader.person
+            if reader not in self.register:
+                continue
+            if identities.covers < person.grant.needs:
+                enough = False
+            elif identities.users.get(person.session_key, "") != person.user:
+                reader.disconnect(Disconnect.FORCE)
+            elif person.grant.answered(identities.covers):
+                for member in self.register.members(reader):
+                    self._let_go(member)
+        return enough
+
+    # --- Behind it all
+
+    async def recheck(self) -> None:
+        """Ask about everybody, holding nobody: for rights that end without leaving a trace."""
+        readers = list(self.register.sessions())
+        if readers and (identities := await self._identities(readers)):
+            self._take_identities(readers, identities)
+        for user, topic in self.register.rights():
+            answer = await self._answer(user, topic)
+            if answer is not None:
+                joined = [m for m in self.register.holders(user, topic) if m.joined]
+                self._take(joined, answer)

@@ -1,0 +1,95 @@
+"""The last publications of one topic, ready to be sent; bounded by number and by bytes.
+
+Guarantee: whoever stands at `base` or after it finds here all that he missed (in a compacted topic:
+the newest publication of each key).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realtime.protocol.messages import Publication
+
+FRAME_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A publication and the one frame that every connection of its topic gets."""
+
+    publication: Publication
+    frame: str
+
+    @property
+    def offset(self) -> int:
+        return self.publication.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """Several pushes in one frame: bytes in a send are nearly free, sends are not."""
+
+    text: str
+    pushes: int
+
+
+class Ring:
+    def __init__(self, base: int, most: int, most_bytes: int) -> None:
+        self.base = base
+        self._most, self._most_bytes = most, most_bytes
+        self._slots: deque[Slot] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def append(self, slot: Slot) -> None:
+        self._slots.append(slot)
+        self._bytes += len(slot.frame)
+        while len(self._slots) > self._most or self._bytes > self._most_bytes:
+            oldest = self._slots.popleft()
+            self._bytes -= len(oldest.frame)
+            self.base = oldest.offset
+
+    def covers(self, offset: int) -> bool:
+        return offset >= self.base
+
+    def after(self, offset: int) -> list[Slot]:
+        """What came after `offset`, oldest first; complete only where `covers(offset)`."""
+        newest = list(takewhile(lambda slot: slot.offset > offset, reversed(self._slots)))
+        newest.reverse()
+        return newest
+
+
+def newest_of_each_key(slots: Iterable[Slot]) -> list[Slot]:
+    """Conflated as the log of a `Latest` topic is: per key the highest offset, in offset order.
+
+    Tombstones stay, else a slow reader would keep a deleted row (correctness.md, section 8).
+    """
+    newest: dict[str | None, Slot] = {}
+    for slot in slots:
+        newest.pop(slot.publication.key, None)
+        newest[slot.publication.key] = slot
+    return list(newest.values())
+
+
+def pack(slots: Iterable[Slot], most_bytes: int = FRAME_BYTES) -> list[Packet]:
+    """Frames joined by newlines, in order, of at most `most_bytes` or a single push."""
+    packets: list[Packet] = []
+    texts: list[str] = []
+    size = 0
+    for slot in slots:
+        if texts and size + len(slot.frame) > most_bytes:
+            packets.append(Packet("\n".join(texts), len(texts)))
+            texts, size = [], 0
+        texts.append(slot.frame)
+        size += len(slot.frame) + 1
+    if texts:
+        packets.append(Packet("\n".join(texts), len(texts)))
+    return packets

@@ -1,0 +1,221 @@
+"""Keeps the hub equal to the log: gaps, laggards, revocations, and a clock behind it all.
+
+Everything here asks the log, each in a task of its own, while the other topics go on; a database
+that does not answer is asked again until it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from realtime.engine import metrics, revocation
+from realtime.engine.feed import Broken, MarkFell
+from realtime.engine.revocation import CONTROL
+from realtime.engine.ring import Slot
+from realtime.protocol import codec
+from realtime.protocol.codes import Unsubscribe
+from realtime.protocol.messages import Position
+
+if TYPE_CHECKING:
+    from realtime.engine.feed import Feed
+    from realtime.engine.history import Page
+    from realtime.engine.hub import Hub
+    from realtime.engine.members import Member
+
+log = structlog.get_logger(__name__)
+
+
+class Upkeep:
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._repairing: set[str] = set()
+        self._wanted = 0
+        self._reading_control = False
+        self._control_moved: list[asyncio.Future[None]] = []
+        self._rechecked = 0.0
+
+    # --- Gaps
+
+    def repair(self, feed: Feed) -> None:
+        if feed.topic not in self._repairing and feed.position is not None:
+            self._repairing.add(feed.topic)
+            self._hub.tasks.spawn(self._repair(feed))
+
+    async def _repair(self, feed: Feed) -> None:
+        try:
+            while feed.dirty and not feed.full and feed.position is not None:
+                feed.dirty = False
+                start = Position(feed.position.epoch, feed.tail)
+                page = await self._page(feed.topic, start)
+                if page is None:
+                    feed.dirty = True
+                elif feed.position is not None and feed.position.epoch == start.epoch:
+                    self._continue(feed, start, page)
+        finally:
+            self._repairing.discard(feed.topic)
+
+    def _continue(self, feed: Feed, start: Position, page: Page) -> None:
+        try:
+            done = feed.read(page, self._hub.control_offset)
+        except Broken:
+            self._hub.lose(feed, "the log does not continue it")
+        except MarkFell:
+            self._hub.restart("a mark fell")
+        else:
+            count = len(page.publications)
+            if count:
+                metrics.REPAIRED.inc(count)
+                log.info("gap.repaired", topic=feed.topic, after=start.offset, count=count)
+            feed.dirty = feed.dirty or not done
+            self._hub.advance(feed)
+
+    async def _page(self, topic: str, start: Position) -> Page | None:
+        tuning = self._hub.tuning
+        try:
+            return await self._hub.doors.since(topic, start, tuning.page)
+        except Exception as error:  # noqa: BLE001  (whatever a database that is down may raise)
+            log.warning("log.unread", topic=topic, error=repr(error))
+            await asyncio.sleep(tuning.again_s)
+            return None
+
+    # --- Members behind the ring
+
+    async def catch_up(self, feed: Feed, member: Member) -> None:
+        try:
+            while not member.ended and member.clear and not feed.go(member):
+                await self._catch_up_page(feed, member)
+        finally:
+            member.catching_up = False
+            self._hub.release(member)  # held and let go again while the log was read
+
+    async def _catch_up_page(self, feed: Feed, member: Member) -> None:
+        assert feed.position is not None  # a feed that is lost has no members
+        page = await self._page(feed.topic, Position(feed.position.epoch, member.offset))
+        if page is None or member.ended:
+            return
+        if not page.whole:
+            self._hub.end(member, Unsubscribe.INSUFFICIENT_STATE)
+            return
+        if page.publications and not await self.control_reaches(page.publications[-1].mark):
+            return
+        if member.ended or not member.clear:
+            return
+        slots = [Slot(p, codec.publication_push(feed.topic, p)) for p in page.publications]
+        member.offset = page.position.offset if page.complete else slots[-1].offset
+        feed.push(member, slots)
+
+    # --- Revocations
+
+    def want_control(self, offset: int) -> None:
+        """Nothing with a mark above the control offset goes out before `!control` was read."""
+        self._wanted = max(self._wanted, offset)
+        if not self._reading_control and self._hub.control is not None:
+            self._reading_control = True
+            self._hub.tasks.spawn(self._read_control())
+
+    async def control_reaches(self, mark: int) -> bool:
+        """Wait until the revocations up to `mark` are handled; False when that takes too long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._hub.tuning.hold_s
+        while self._hub.control is not None and self._hub.control.offset < mark:
+            self.want_control(mark)
+            moved = loop.create_future()
+            self._control_moved.append(moved)
+            try:
+                await asyncio.wait_for(moved, deadline - loop.time())
+            except TimeoutError:
+                return False
+        return self._hub.control is not None
+
+    def control_changed(self) -> None:
+        moved, self._control_moved = self._control_moved, []
+        for future in moved:
+            if not future.done():
+                future.set_result(None)
+
+    async def _read_control(self) -> None:
+        hub = self._hub
+        try:
+            while hub.control is not None and self._wanted > hub.control.offset:
+                control = hub.control
+                try:
+                    page = await hub.doors.control_since(control.offset)
+                except Exception as error:  # noqa: BLE001  (as above)
+                    log.warning("log.unread", topic=CONTROL, error=repr(error))
+                    await asyncio.sleep(hub.tuning.again_s)
+                    continue
+                if hub.control == control:
+                    self._handle(control, page)
+        finally:
+            self._reading_control = False
+
+    def _handle(self, control: Position, page: Page) -> None:
+        hub = self._hub
+        if page.position.epoch != control.epoch or not page.whole:
+            hub.restart("the revocations began anew")
+            return
+        for publication in page.publications:
+            hub.rights.handle(revocation.parse(publication.data), publication.offset)
+        offset = page.publications[-1].offset if page.publications else page.position.offset
+        if offset <= control.offset:
+            # A mark above the head of its own revocations: nothing it says can be trusted
+            self._wanted = control.offset
+            hub.restart("a mark without its revocation")
+            return
+        hub.control = Position(control.epoch, offset)
+        self.control_changed()
+        for feed in list(hub.feeds.values()):
+            hub.advance(feed)
+
+    # --- The clock
+
+    async def watch(self) -> None:
+        """The last publication before a silence leaves no gap: compare positions on a clock."""
+        hub = self._hub
+        while True:
+            healthy = hub.doors.broker.healthy
+            await asyncio.sleep(hub.tuning.poll_s if healthy else hub.tuning.poll_degraded_s)
+            try:
+                await self.audit()
+            except Exception as error:  # noqa: BLE001  (as above)
+                log.warning("audit.failed", error=repr(error))
+
+    async def audit(self) -> None:
+        """Compare all positions with the log in one query; ask for what is missing."""
+        hub = self._hub
+        now = asyncio.get_running_loop().time()
+        hub.forget_idle(now)
+        metrics.TOPICS.set(len(hub.feeds))
+        if hub.control is None:
+            return
+        control = hub.control
+        # before the question: meanwhile a hub may move on, never a head move back
+        before = {
+            feed.topic: Position(feed.position.epoch, feed.tail)
+            for feed in hub.feeds.values()
+            if feed.position is not None
+        }
+        heads = await hub.doors.heads([CONTROL, *before])
+        if heads[CONTROL].epoch != control.epoch or heads[CONTROL].offset < control.offset:
+            hub.restart("the revocations went back")
+            return
+        if hub.control is not None and heads[CONTROL].offset > hub.control.offset:
+            self.want_control(heads[CONTROL].offset)
+        for topic, position in before.items():
+            self._compare(topic, position, heads[topic])
+        if now - self._rechecked >= hub.tuning.recheck_s:
+            self._rechecked = now
+            hub.tasks.spawn(hub.rights.recheck())
+
+    def _compare(self, topic: str, position: Position, head: Position) -> None:
+        feed = self._hub.feeds.get(topic)
+        if feed is None or feed.position is None or feed.position.epoch != position.epoch:
+            return
+        if head.epoch != position.epoch or head.offset < position.offset:
+            self._hub.lose(feed, "the log began anew")
+        elif head.offset > feed.tail:
+            feed.dirty = True
+            self._hub.advance(feed)
