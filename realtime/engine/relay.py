@@ -23,7 +23,7 @@ from realtime.engine.conf import settings
 from realtime.engine.leader.life import Life
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from realtime.engine.broker import Broker
     from realtime.engine.leader.steps import Leader, Step
@@ -60,7 +60,7 @@ class Relay:
         witness: Witness,
         *,
         new_epoch: bool = False,
-        watch: Callable[[], Any] | None = None,
+        watch: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._leader, self._broker, self._witness = leader, broker, witness
         self._new_epoch = new_epoch
@@ -108,12 +108,15 @@ class Relay:
         log.info("relay.leading")
         metrics.LEADING.set(1)
         metrics.TAKEOVERS.inc()
+        watching = asyncio.create_task(self._watch()) if self._watch else None
         try:
             await self._take_over()
             while not self._stopping.is_set():
                 await self._step()
         finally:
             metrics.LEADING.set(0)
+            if watching:
+                watching.cancel()
 
     async def _take_over(self) -> None:
         """Is this the database that clients know? Then repeat what they may not have heard."""

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from realtime.engine.broker import Broker
+from realtime.engine.leader import watchdog
 from realtime.engine.relay import Relay, leader_for_database
 from realtime.engine.witness import Witness
 
@@ -26,6 +27,8 @@ class Command(BaseCommand):
 
 
 async def _run(*, new_epoch: bool) -> None:
-    relay = Relay(leader_for_database(), Broker(), Witness(), new_epoch=new_epoch)
+    relay = Relay(
+        leader_for_database(), Broker(), Witness(), new_epoch=new_epoch, watch=watchdog.watch
+    )
     relay.stop_on_signals()
     await relay.run()
