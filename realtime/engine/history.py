@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from realtime.engine import pool, sql, topics, wire
 from realtime.engine.exceptions import TocsinError
-from realtime.engine.models import CONTROL
+from realtime.engine.names import CONTROL
 from realtime.protocol.messages import Position, Publication
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 
 UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 LIMIT = "#"
+# the topic of the revocations, numbered like all (correctness.md, section 7)
+CONTROL = "!control"
 COLUMN = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from realtime.engine import metrics, names, outbox, topics
 from realtime.engine.leader.desk import as_json
-from realtime.engine.models import CONTROL
 from realtime.engine.topics import History, Latest
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Retention:
 
 def policy(topic: str) -> dict[str, Any]:
     """How long the publications of a topic stay; without `size`: the newest of each key stays."""
-    if topic == CONTROL:
+    if topic == names.CONTROL:
         return {"topic": topic, "size": UNBOUNDED, "age_s": CONTROL_S}
     declaration = topics.registry().get(names.namespace_of(topic))
     # undeclared: perhaps by a release that is still to come
