@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 
@@ -11,8 +12,12 @@ class EngineConfig(AppConfig):
     verbose_name = "Live topics"
 
     def ready(self) -> None:
-        from realtime.engine import triggers  # noqa: PLC0415  (models are not ready before)
+        # models are not ready before
+        from realtime.engine import checks, environment, triggers  # noqa: PLC0415
 
+        register(checks.declarations, "tocsin")
+        register(environment.project, "tocsin")
+        register(environment.database, Tags.database)
         autodiscover_modules("topics")
         triggers.keep_over_rebuild()
         pre_migrate.connect(_before, sender=self, dispatch_uid="tocsin.triggers")
