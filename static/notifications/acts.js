@@ -100,7 +100,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-act], [data-read-all]")) return;
   // connecting, but the server may well answer: then as without scripts
-  if (!live.isLive() && document.documentElement.dataset.connection !== "offline") return;
+  if (!live.isLive() && document.documentElement.dataset.line !== "offline") return;
   event.preventDefault();
   const button = event.submitter;
   const url = button?.hasAttribute("formaction") ? button.getAttribute("formaction") : form.getAttribute("action");

@@ -32,7 +32,6 @@ function wanted() {
 function heading(text) {
   const item = document.createElement("li");
   item.className = "day";
-  item.setAttribute("role", "presentation");
   item.textContent = text;
   return item;
 }
@@ -75,7 +74,7 @@ function leave(nodes, keep) {
     const previous = before.slice(0, index).findLast((other) => keep.has(other));
     node.remove();
     if (!inside) continue;
-    const target = nodes.get(next ?? previous)?.querySelector(".row-text") ?? document.querySelector("h1");
+    const target = nodes.get(next ?? previous)?.querySelector(".row-text") ?? document.querySelector("#inbox-title, h1");
     target.focus();
   }
 }

@@ -26,7 +26,7 @@ live.onState(({ state, since, age, topics, reconnects, lastAt, ended }) => {
   write(one("[data-connection-topics]"), String(topics));
   write(one("[data-connection-reconnects]"), String(reconnects));
   if (lastAt) write(one("[data-connection-last]"), `${short(new Date(lastAt), new Date())} ago`);
-  document.documentElement.dataset.connection = state;
+  document.documentElement.dataset.line = state;
   offline(state === "offline" ? since : null, ended);
   if (state === "live") flush();
 });

@@ -1,6 +1,7 @@
 """The site as a person meets it: web processes and relay on the test's database, a real browser.
 
-The database is not emptied between these tests: each makes people of its own.
+The database is made once and not emptied between these tests: each makes people of its own, and
+none has the mark `django_db`.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
+from django.test.utils import setup_databases
 
 from tests.chromium import find
 
@@ -69,9 +71,16 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(django_db_setup, django_db_blocker, tmp_path_factory):
+def _database(django_db_blocker):
+    with django_db_blocker.unblock():
+        setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
+        yield  # it goes with its server, or with its folder
+
+
+@pytest.fixture(scope="session")
+def site(_database, tmp_path_factory):
     """Two web processes and a relay; `site.url` is where they answer."""
-    with django_db_blocker.unblock(), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         port = free_port()
         environment = {**os.environ, "DATABASE_URL": database_url()}
         folder = tmp_path_factory.mktemp("site")
@@ -103,7 +112,7 @@ def site(django_db_setup, django_db_blocker, tmp_path_factory):
 
 
 @pytest.fixture
-def person(site, django_db_blocker):
+def person(site):
     """Makes people of the test's own: `person()`, `person(is_staff=True)`."""
 
     def make(**fields):
@@ -112,8 +121,7 @@ def person(site, django_db_blocker):
             name, f"{name}@example.org", "a-good-password", **fields
         )
 
-    with django_db_blocker.unblock():
-        yield make
+    return make
 
 
 def cookie_of(user):
