@@ -63,7 +63,9 @@ def field_of(model: type[models.Model], name: str) -> Field[Any, Any]:
         found = model._meta.pk if name == "pk" else model._meta.get_field(name)  # noqa: SLF001
     except FieldDoesNotExist:
         found = None
-    if not isinstance(found, Field) or not found.concrete or found.many_to_many:
+    table = model._meta.concrete_model or model  # noqa: SLF001
+    # a column of a parent's table is no column of this one, and no trigger here can see it
+    if not isinstance(found, Field) or found not in table._meta.local_concrete_fields:  # noqa: SLF001
         raise DeclarationError(f"{model._meta.label} has no column {name!r}")  # noqa: SLF001
     return found
 

@@ -51,6 +51,7 @@ class Trigger:
     create: str
     what: str | None
     function: Function | None = None
+    columns: frozenset[str] = frozenset()
 
     @property
     def fingerprint(self) -> str:
@@ -134,6 +135,10 @@ class Source:
 
     def _found(self, names: Iterable[str]) -> list[Field[Any, Any]]:
         return list(dict.fromkeys(canon.field_of(self.model, name) for name in names))
+
+    @property
+    def columns_in_sql(self) -> frozenset[str]:
+        return frozenset(str(field.column) for field in self.columns)
 
     def does(self, operation: str) -> bool:
         return operation in topics.operations_of(self.declaration, self.model)

@@ -58,6 +58,11 @@ class Watch:
         about = {"namespace": self.namespace} if self.kind == "namespace" else {}
         return json.dumps({"kind": self.kind} | about)
 
+    @property
+    def columns_in_sql(self) -> frozenset[str]:
+        names = (*self.columns, self.subject) if self.subject else self.columns
+        return frozenset(str(self.field(name).column) for name in names)
+
     def field(self, name: str) -> Field[Any, Any]:
         return canon.field_of(self.model, name)
 
@@ -145,7 +150,7 @@ def _rows(watch: Watch, schema: str) -> Iterator[Trigger]:
             f"{quote_name(watch.table)} FOR EACH ROW {CHANGED if operation == 'update' else ''}"
             f"EXECUTE FUNCTION {schema}.{quote_name(function.name)}()"
         )
-        yield Trigger(name, watch.table, create, RIGHTS, function)
+        yield Trigger(name, watch.table, create, RIGHTS, function, watch.columns_in_sql)
     yield _statement(watch, schema, "truncate", json.dumps({"kind": "everybody"}))
 
 
@@ -205,7 +210,7 @@ def _sqlite(watch: Watch) -> Iterator[Trigger]:
             f"CREATE TRIGGER {quote_name(name)} AFTER {operation.upper()} ON "
             f"{quote_name(watch.table)} {f'WHEN {when} ' if when else ''}BEGIN\n{steps}\nEND"
         )
-        yield Trigger(name, watch.table, create, RIGHTS)
+        yield Trigger(name, watch.table, create, RIGHTS, columns=watch.columns_in_sql)
 
 
 def _steps(watch: Watch, rows: list[Sqlite]) -> Iterator[str]:

@@ -6,6 +6,7 @@ function has a tolerant form that survives any DDL and is in place while migrati
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from realtime.engine import canon, sql
@@ -55,7 +56,9 @@ def triggers(source: Source, schema: str) -> Iterator[Trigger]:
             f"CREATE TRIGGER {quote_name(trigger)} AFTER {operation.upper()} ON {table} "
             f"FOR EACH ROW {when}{call}"
         )
-        yield Trigger(trigger, source.table, create, source.namespace, function=function)
+        yield Trigger(
+            trigger, source.table, create, source.namespace, function, source.columns_in_sql
+        )
     trigger = f"{PREFIX}_{source.label}_t"
     yield Trigger(
         trigger,
@@ -146,14 +149,22 @@ def schema_of(cursor: Any) -> str | None:
     return row[0] if row else None
 
 
-def existing(cursor: Any, tables: Collection[str]) -> set[str]:
-    """Those of these tables that are there."""
+def existing(cursor: Any, tables: Collection[str]) -> dict[str, set[str]]:
+    """Those of these tables that are there, with their columns."""
     quoted = {quote_name(table): table for table in tables}
-    cursor.execute(
-        "SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(name) IS NOT NULL",
-        [list(quoted)],
-    )
-    return {quoted[name] for (name,) in cursor.fetchall()}
+    cursor.execute(sql.read("postgresql", "columns"), [list(quoted)])
+    found: dict[str, set[str]] = {}
+    for name, column in cursor.fetchall():
+        found.setdefault(quoted[name], set()).add(column)
+    return found
+
+
+def possible(trigger: Trigger, columns: set[str]) -> Trigger:
+    """The trigger for a table that may not have all columns yet: then its function is tolerant."""
+    function = trigger.function
+    if function is None or trigger.columns <= columns:
+        return trigger
+    return replace(trigger, function=replace(function, source=function.tolerant or ""))
 
 
 def found(cursor: Any) -> dict[str, Found]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OLD, NEW = Sqlite("OLD"), Sqlite("NEW")
 
 
-def triggers(source: Source) -> Iterator[Trigger]:
+def triggers(source: Source, _: str = "") -> Iterator[Trigger]:
     for operation, statements in (
         ("insert", [_insert(source)] if source.does("insert") else []),
         ("update", _update(source)),
@@ -40,7 +40,7 @@ def create(name: str, source: Source, operation: str, when: str, statements: lis
         f"CREATE TRIGGER {quote_name(name)} AFTER {operation.upper()} ON "
         f"{quote_name(source.table)} {when}BEGIN\n" + "\n".join(statements) + "\nEND"
     )
-    return Trigger(name, source.table, text, source.namespace)
+    return Trigger(name, source.table, text, source.namespace, columns=source.columns_in_sql)
 
 
 def publish(  # noqa: PLR0917  (the columns of the log, in its order)
@@ -129,10 +129,19 @@ def schema_of(cursor: Any) -> str | None:
     return "main" if existing(cursor, ["tocsin_namespace"]) else None
 
 
-def existing(cursor: Any, tables: Collection[str]) -> set[str]:
-    """Those of these tables that are there."""
-    cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    return {name for (name,) in cursor.fetchall()} & set(tables)
+def existing(cursor: Any, tables: Collection[str]) -> dict[str, set[str]]:
+    """Those of these tables that are there, with their columns."""
+    cursor.execute(sql.read("sqlite", "columns"))
+    found: dict[str, set[str]] = {}
+    for name, column in cursor.fetchall():
+        if name in tables:
+            found.setdefault(name, set()).add(column)
+    return found
+
+
+def possible(trigger: Trigger, columns: set[str]) -> Trigger | None:
+    """None for a table that has not all columns yet: each of its writes would be refused."""
+    return trigger if trigger.columns <= columns else None
 
 
 def found(cursor: Any) -> dict[str, Found]:

@@ -27,22 +27,23 @@ log = structlog.get_logger(__name__)
 
 
 def wanted(using: str = DEFAULT_DB_ALIAS) -> list[Trigger]:
-    """The triggers that the declarations ask for, on the tables that are there."""
+    """The triggers that the declarations ask for, as the tables that are there allow them."""
+    return [trigger for _, trigger in _asked(using) if trigger is not None]
+
+
+def _asked(using: str) -> list[tuple[Trigger, Trigger | None]]:
+    """Each trigger for a table that is there, as declared and as possible."""
     connection = connections[using]
+    backend = _backend(connection)
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            found = [t for source in capture.sources() for t in sqlite.triggers(source)]
-            found += control.triggers("sqlite", "main")
-            there = sqlite.existing(cursor, {trigger.table for trigger in found})
-            return [trigger for trigger in found if trigger.table in there]
-        schema = postgresql.schema_of(cursor) or "public"
-        found = [t for source in capture.sources() for t in postgresql.triggers(source, schema)]
-        found += control.triggers("postgresql", schema)
-        if not postgresql.prepared_transactions(cursor):
+        schema = backend.schema_of(cursor) or "public"
+        found = [t for source in capture.sources() for t in backend.triggers(source, schema)]
+        found += control.triggers(connection.vendor, schema)
+        if connection.vendor == "postgresql" and not postgresql.prepared_transactions(cursor):
             tables = dict.fromkeys(trigger.table for trigger in found)
             found += [postgresql.wake(table, schema) for table in tables]
-        there = postgresql.existing(cursor, {trigger.table for trigger in found})
-        return [trigger for trigger in found if trigger.table in there]
+        there = backend.existing(cursor, {trigger.table for trigger in found})
+    return [(t, backend.possible(t, there[t.table])) for t in found if t.table in there]
 
 
 def missing(using: str = DEFAULT_DB_ALIAS) -> list[str]:
@@ -53,10 +54,13 @@ def missing(using: str = DEFAULT_DB_ALIAS) -> list[str]:
         if backend.schema_of(cursor) is None:
             return ["the engine's tables are missing: run `manage.py migrate`"]
         there = backend.found(cursor)
-    asked = wanted(using)
+    pairs = _asked(using)
+    asked = [trigger for _, trigger in pairs if trigger is not None]
     faults = _faults(asked, there)
-    stale = there.keys() - {trigger.name for trigger in asked}
+    stale = there.keys() - {trigger.name for trigger, _ in pairs}
+    waiting = [declared for declared, possible in pairs if possible is None]
     return [
+        *(f'trigger "{t.name}" on {t.table} waits for a column: migrate' for t in waiting),
         *(
             f'trigger "{t.name}" on {t.table} is {faults[t.name]}'
             for t in asked
