@@ -5,23 +5,36 @@ import {
 import { amount } from "./format.js";
 
 const KEPT = 4000;
-const time = (body) => Date.parse(body.start) / 1000;
+const NAMES = ["open", "high", "low", "close", "volume"];
+const read = new WeakMap(); // a body never changes; a candle that grew is another body
 
-/** Candles by time, summed up to `step` seconds; prices as numbers, for drawing only. */
+/** A candle for drawing: its second, and prices as numbers. */
+function figures(body) {
+  let known = read.get(body);
+  if (!known) {
+    known = { time: Date.parse(body.start) / 1000 };
+    for (const name of NAMES) known[name] = Number(body[name]);
+    read.set(body, known);
+  }
+  return known;
+}
+
+/** Candles by time, summed up to `step` seconds. */
 export function bars(candles, step) {
+  const sorted = Array.from(candles.values(), figures).sort((one, other) => one.time - other.time);
+  if (step === 1) return sorted;
   const found = new Map();
-  const sorted = [...candles.values()].sort((one, other) => time(one) - time(other));
-  for (const body of sorted) {
-    const at = Math.floor(time(body) / step) * step;
-    const [open, high, low, close, volume] = [body.open, body.high, body.low, body.close, body.volume].map(Number);
-    const bar = found.get(at);
-    if (!bar) found.set(at, { time: at, open, high, low, close, volume });
-    else {
-      bar.high = Math.max(bar.high, high);
-      bar.low = Math.min(bar.low, low);
-      bar.close = close;
-      bar.volume += volume;
+  for (const candle of sorted) {
+    const time = Math.floor(candle.time / step) * step;
+    const bar = found.get(time);
+    if (!bar) {
+      found.set(time, { ...candle, time });
+      continue;
     }
+    bar.high = Math.max(bar.high, candle.high);
+    bar.low = Math.min(bar.low, candle.low);
+    bar.close = candle.close;
+    bar.volume += candle.volume;
   }
   return [...found.values()];
 }
@@ -30,12 +43,12 @@ export function bars(candles, step) {
 function colours(root) {
   const probe = document.createElement("i");
   root.append(probe);
-  const read = (name) => {
+  const tint = (name) => {
     probe.style.setProperty("color", `var(--${name})`);
     return getComputedStyle(probe).color;
   };
   const names = ["surface", "line", "ink", "ink3", "accent", "brass", "up", "down", "up-soft", "down-soft"];
-  const found = Object.fromEntries(names.map((name) => [name, read(name)]));
+  const found = Object.fromEntries(names.map((name) => [name, tint(name)]));
   probe.remove();
   return found;
 }
