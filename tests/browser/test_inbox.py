@@ -207,7 +207,7 @@ def test_offline_is_said_what_is_done_waits_and_what_was_missed_comes(person, si
         timeout=2_000
     )
     expect(page.locator("[data-connection-words]")).to_contain_text("Offline since")
-    row(page, "Archive me").get_by_role("button", name="Archive").focus()
+    row(page, "Archive me").get_by_role("button", name="Archive: ").focus()
     page.keyboard.press("Enter")
     expect(row(page, "Archive me")).to_have_class(re.compile("waiting"))
     told(ada, *(f"Missed {n}" for n in range(3)))
@@ -244,6 +244,6 @@ def test_everything_can_be_done_without_scripts(person, signed_in):
     row(page, "Plain").hover()
     row(page, "Plain").get_by_role("button", name="Archive").click()
     expect(page.get_by_role("heading", name="All done")).to_be_visible()
-    page.get_by_role("link", name="Archived").click()
+    page.get_by_role("link", name="Archived 1").click()
     expect(row(page, "Plain")).to_be_visible()
     assert eventually(lambda: Notification.objects.get(recipient=ada).archived_at)
