@@ -20,8 +20,9 @@ R = TypeVar("R")
 
 
 @functools.cache
-def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.DATABASE_THREADS, thread_name_prefix="tocsin-database")
+def _executor() -> tuple[ThreadPoolExecutor, int]:
+    count = settings.DATABASE_THREADS
+    return ThreadPoolExecutor(count, thread_name_prefix="tocsin-database"), count
 
 
 def awaitable(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
@@ -33,7 +34,7 @@ def awaitable(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
 
     @functools.wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        ask = database_sync_to_async(function, thread_sensitive=False, executor=_executor())
+        ask = database_sync_to_async(function, thread_sensitive=False, executor=_executor()[0])
         answer: R = await ask(*args, **kwargs)
         return answer
 
@@ -44,7 +45,7 @@ def close() -> None:
     """End the threads and their connections; the next call begins new ones."""
     if not _executor.cache_info().currsize:
         return
-    executor, count = _executor(), settings.DATABASE_THREADS
+    executor, count = _executor()
     together = threading.Barrier(count)
 
     def leave() -> None:

@@ -14,6 +14,6 @@ def publication(  # noqa: PLR0917  (a row of the log, in the order of the statem
     entry: int,
     mark: int,
 ) -> Publication:
-    """A row of the log with its wire data: the same text whenever it is read."""
-    data = (body or "null") if op == "p" else codec.row_data(op, key, body, counts, at)
+    """A row of the log with its wire data."""
+    data = codec.row_data(op, key or "", body, counts, at)
     return Publication(offset, data, key, op, entry, mark)
