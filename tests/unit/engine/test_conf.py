@@ -1,5 +1,8 @@
 """Settings come from the environment once, by the type of their default."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -47,3 +50,19 @@ def test_a_setting_that_does_not_exist_is_an_error():
         _ = conf.settings.NOTHING
     with pytest.raises(AttributeError, match="NOTHING"), conf.settings.override(NOTHING=1):
         pass
+
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
+
+
+def test_settings_are_documented():
+    headings = re.findall(r"^### (\S+)$", REFERENCE.read_text(), re.MULTILINE)
+    assert sorted(headings) == sorted(f"TOCSIN_{setting.name}" for setting in conf.SETTINGS)
+
+
+@pytest.mark.parametrize("setting", conf.SETTINGS, ids=lambda setting: setting.name)
+def test_the_default_is_documented_as_it_is(setting):
+    default = setting.default
+    value = str(default).lower() if isinstance(default, bool) else str(default)
+    section = REFERENCE.read_text().partition(f"### TOCSIN_{setting.name}\n")[2].partition("###")[0]
+    assert f"{setting.help} Default: `{value}`" in section
