@@ -10,7 +10,7 @@ from csp.constants import NONCE
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from project import logs, production
+from project import logs, production, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -205,3 +205,5 @@ DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 
 TOCSIN_RECORDING = env.str("TOCSIN_RECORDING", default="")
+
+UNFOLD = theme.UNFOLD

@@ -1,0 +1,144 @@
+"""What the way of a change looks like just now: who leads, what waits, whether Redis answers.
+
+Only reads, and each figure is the truth of the moment it was read; nothing here is remembered.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import json
+import re
+from dataclasses import dataclass, field
+
+import redis
+from django.conf import settings as django_settings
+from django.db import connection
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from realtime.engine import sql
+from realtime.engine.conf import settings
+from realtime.engine.leader.postgresql import LEADER_LOCK
+from realtime.engine.leader.sqlite import lock_path
+from realtime.engine.models import CONTROL, Entry, Head
+
+# above this many the page says "more than"
+COUNTED = 10_000
+# what waits longer than this is late
+LATE_S = 5.0
+NAME = re.compile(r"tocsin relay (?P<host>\S+?):(?P<pid>\d+)(?: since (?P<since>\d+))?")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A relay: where it runs, and since when it leads (or is connected)."""
+
+    host: str
+    pid: int
+    since: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class Relay:
+    """`standbys` is None where nobody can tell; `oldest_s` is the age of what waits longest."""
+
+    leader: Process | None
+    standbys: int | None
+    waiting: int
+    oldest_s: float
+    last_move: dt.datetime | None
+    redis: str
+    topics: int
+    revocations: int
+    missing: tuple[str, ...] = field(default=())
+
+
+def relay() -> Relay:
+    leader, standbys = _processes()
+    waiting, oldest_s = _waiting()
+    moves = Head.objects.exclude(topic=CONTROL).aggregate(last=Max("moved_at"))
+    control = Head.objects.filter(topic=CONTROL).values_list("offset", flat=True).first()
+    return Relay(
+        leader=leader,
+        standbys=standbys,
+        waiting=waiting,
+        oldest_s=oldest_s,
+        last_move=moves["last"],
+        redis=redis_trouble(),
+        topics=Head.objects.exclude(topic=CONTROL).count(),
+        revocations=control or 0,
+        missing=_missing(),
+    )
+
+
+def redis_trouble() -> str:
+    """Why Redis does not answer, in its own words; empty when it does."""
+    timeout = settings.BROKER_TIMEOUT_S
+    client = redis.Redis.from_url(
+        django_settings.REDIS_URL, socket_timeout=timeout, socket_connect_timeout=timeout
+    )
+    try:
+        client.ping()
+    except (redis.RedisError, OSError) as error:
+        return str(error) or type(error).__name__
+    finally:
+        client.close()
+    return ""
+
+
+def _waiting() -> tuple[int, float]:
+    """On SQLite nothing ever waits: the trigger appends to the log itself."""
+    oldest = Entry.objects.aggregate(oldest=Min("written_at"))["oldest"]
+    if oldest is None:
+        return 0, 0.0
+    count = Entry.objects.all()[: COUNTED + 1].count()
+    return count, max(0.0, (timezone.now() - oldest).total_seconds())
+
+
+def _processes() -> tuple[Process | None, int | None]:
+    """The leader, and how many stand by, where the database knows."""
+    if connection.vendor != "postgresql":
+        return _file_leader(), None
+    with connection.cursor() as cursor:
+        high, low = divmod(LEADER_LOCK, 2**32)
+        cursor.execute(sql.read("postgresql", "relays"), {"high": high, "low": low})
+        rows = cursor.fetchall()
+    leaders = [_process(*row[:4]) for row in rows if row[4]]
+    return (leaders[0] if leaders else None), len(rows) - len(leaders)
+
+
+def _file_leader() -> Process | None:
+    """Whoever holds the file's lock. Looking takes it for an instant: a standby tries again."""
+    try:
+        with lock_path().open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _written(file.read())
+    except OSError:
+        return None
+    return None
+
+
+def _written(text: str) -> Process:
+    """What the leader wrote into its file; it may be about to."""
+    try:
+        told = json.loads(text)
+        since = dt.datetime.fromtimestamp(told["since"], dt.timezone.utc)  # noqa: UP017
+        return Process(str(told["host"]), int(told["pid"]), since)
+    except (ValueError, KeyError, TypeError):
+        return Process("this machine", 0, None)
+
+
+def _process(name: str, backend: int, began: dt.datetime, address: str) -> Process:
+    """Without the name it is some program that took the lock: its address, its backend."""
+    if match := NAME.match(name):
+        since = match["since"]
+        started = dt.datetime.fromtimestamp(int(since), dt.timezone.utc) if since else began  # noqa: UP017
+        return Process(match["host"], int(match["pid"]), started)
+    return Process(address or "the database's own machine", backend, began)
+
+
+def _missing() -> tuple[str, ...]:
+    return ()
