@@ -246,3 +246,30 @@ async def test_a_database_behind_its_witness_begins_new_epochs():
         await eventually(lambda: second.published)
     assert (await log("t:1")).position.epoch != before.epoch
     assert witness.told[0][1] < 10**9
+
+
+@pytest.mark.postgresql
+async def test_a_relay_that_waits_for_the_database_still_stops_at_once():
+    blocker = raw()
+    blocker.execute("BEGIN")
+    blocker.execute("LOCK TABLE tocsin_entry IN ACCESS EXCLUSIVE MODE")
+    began = time.monotonic()
+    async with relaying():
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        program = raw()
+        await eventually(lambda: program.execute(waits).fetchone())
+    assert time.monotonic() - began < 5.0
+    blocker.execute("ROLLBACK")
+
+
+@pytest.mark.postgresql
+async def test_a_transaction_open_for_long_holds_nobody_up():
+    slow = raw()
+    slow.execute("BEGIN")
+    write(slow, "t:1", {"n": "slow"})
+    async with relaying() as broker:
+        write(raw(), "t:1", {"n": "fast"})
+        await eventually(lambda: broker.offsets("t:1") == [1])
+        slow.execute("COMMIT")
+        await eventually(lambda: broker.offsets("t:1") == [1, 2])
+    assert '"slow"' in broker.published[-1][2].data
