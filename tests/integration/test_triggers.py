@@ -9,6 +9,7 @@ from django.db.migrations.operations import AlterField
 from django.db.migrations.state import ProjectState
 
 from realtime.engine import topics, triggers
+from realtime.engine.conf import settings
 from realtime.engine.models import Namespace
 from tests.app.models import Item, Quote
 from tests.capture import forget, in_topic, written
@@ -262,6 +263,21 @@ def test_the_engine_can_be_migrated_away_and_the_application_writes_on():
 
 
 # --- PostgreSQL's own
+
+
+@pytest.mark.postgresql
+def test_triggers_can_be_told_to_survive_changes_by_hand():
+    with settings.override(TOLERANT_TRIGGERS=True):
+        triggers.install()
+        assert triggers.missing() == []
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE tests_app_item DROP title")
+            try:
+                cursor.execute("INSERT INTO tests_app_item (\"group\", hidden) VALUES ('g', '')")
+            finally:
+                add = "ALTER TABLE tests_app_item ADD title varchar(100) NOT NULL DEFAULT ''"
+                cursor.execute(add)
+    assert in_topic("items:g")[0][2] == {"title": None, "closed_at": None}
 
 
 @pytest.mark.postgresql
