@@ -2,6 +2,9 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import Any
 
 import structlog
@@ -49,11 +52,21 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._stop = False
         self._keep_going = options["keep_going"]
-        before = {name: signal.signal(name, self._on_signal) for name in _STOPPING}
         try:
-            self._play(**options)
+            with self._stoppable():
+                self._play(**options)
         except (BadLine, Elsewhere, NoRecording, NothingToPlay) as error:
             raise CommandError(str(error)) from error
+
+    @contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop behind the transaction that is under way."""
+        if current_thread() is not main_thread():  # only there signals can be caught
+            yield
+            return
+        before = {name: signal.signal(name, self._on_signal) for name in _STOPPING}
+        try:
+            yield
         finally:
             for name, handler in before.items():
                 signal.signal(name, handler)
