@@ -36,6 +36,9 @@ SETTINGS = (
     Setting("RELAY_POLL_S", 1.0, "s", "How long the relay waits for a wake-up before it looks."),
     Setting("RELAY_STANDBY_S", 0.25, "s", "How often a standby relay tries to lead."),
     Setting("RELAY_RESEND_S", 10.0, "s", "How far back a new leader repeats what was published."),
+    Setting(
+        "RELAY_METRICS_PORT", 0, "", "Where a relay on this machine gives its metrics; 0: off."
+    ),
     Setting("BROKER_TIMEOUT_S", 0.2, "s", "The longest that anything waits for Redis."),
     Setting("BROKER_QUEUE", 10_000, "messages", "Unread messages from Redis; more are dropped."),
     Setting("DATABASE_THREADS", 8, "threads", "Most database connections of one process's hub."),

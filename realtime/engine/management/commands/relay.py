@@ -5,8 +5,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from prometheus_client import start_http_server
 
 from realtime.engine.broker import Broker
+from realtime.engine.conf import settings
 from realtime.engine.leader import watchdog
 from realtime.engine.relay import Relay, leader_for_database
 from realtime.engine.witness import Witness
@@ -31,4 +33,6 @@ async def _run(*, new_epoch: bool) -> None:
         leader_for_database(), Broker(), Witness(), new_epoch=new_epoch, watch=watchdog.watch
     )
     relay.stop_on_signals()
+    if settings.RELAY_METRICS_PORT:
+        start_http_server(settings.RELAY_METRICS_PORT, addr="127.0.0.1")
     await relay.run()
