@@ -86,13 +86,9 @@ class EntryAdmin(ReadOnly):
 
 @admin.register(Namespace)
 class NamespaceAdmin(ReadOnly):
-    list_display = ("shown_name", "epoch", "declared")
+    list_display = ("__str__", "epoch", "declared")
     search_fields = ("name", "epoch")
     ordering = ("name",)
-
-    @admin.display(description="Namespace", ordering="name")
-    def shown_name(self, namespace: Namespace) -> str:
-        return namespace.name or "(default)"
 
     @admin.display(description="Declared by")
     def declared(self, namespace: Namespace) -> str:

@@ -98,6 +98,10 @@ class Head(models.Model):
     class Meta:
         managed = False
         db_table = "tocsin_head"
+        verbose_name = "topic"
+
+    def __str__(self) -> str:
+        return self.topic
 
 
 class Namespace(models.Model):
@@ -109,6 +113,9 @@ class Namespace(models.Model):
     class Meta:
         managed = False
         db_table = "tocsin_namespace"
+
+    def __str__(self) -> str:
+        return self.name or "(default)"
 
 
 class Life(models.Model):

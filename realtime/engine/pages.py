@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.timesince import timesince
 
-from realtime.engine import state
+from realtime.engine import state, triggers
 from realtime.engine.models import Head, Publication
 
 if TYPE_CHECKING:
@@ -60,13 +60,20 @@ def relay(request: HttpRequest) -> HttpResponse:
     """Who leads, what waits, whether Redis answers and the triggers are in place."""
     if not request.user.has_perm("engine.view_entry"):
         raise PermissionDenied
-    now = state.relay()
+    now, figures, missing = state.relay(), state.log(), triggers.missing()
     context = {
         **admin.site.each_context(request),
         "title": "Relay",
         "relay": now,
-        "tiles": [_leader(now), _queue(now), _redis(now), _log(now), _triggers(now)],
-        "troubles": troubles(now),
+        "log": figures,
+        "tiles": [
+            _leader(now, figures),
+            _queue(now),
+            _redis(now),
+            _log(figures),
+            _triggers(missing),
+        ],
+        "troubles": troubles(now, figures, missing),
         "read_at": timezone.now(),
     }
     return TemplateResponse(request, "admin/engine/relay.html", context)
@@ -129,29 +136,29 @@ def _line(row: Publication, *, bodies: bool) -> Line:
 # --- The tiles of the relay ---------------------------------------------------------------------
 
 
-def troubles(now: state.Relay) -> list[str]:
+def troubles(now: state.Relay, figures: state.Log, missing: list[str]) -> list[str]:
     """What a person should know or do, in whole sentences."""
     said = []
     if now.leader is None:
         said.append(
-            f"No leader{_since(now.last_move)}, {now.waiting:,} waiting. Nothing is lost; start "
-            "manage.py relay."
+            f"No leader{_since(figures.last_move)}, {now.waiting:,} waiting. Nothing is lost; "
+            "start manage.py relay."
         )
     if now.redis:
         said.append(f"Redis is away ({now.redis}). Slower, nothing is lost.")
-    if now.missing:
-        names = ", ".join(now.missing)
-        said.append(f"Triggers are missing: {names}. Run manage.py migrate, which installs them.")
-    return said
-
-
-def _leader(now: state.Relay) -> Tile:
-    if now.leader:
-        process = now.leader
-        return Tile(
-            "Relay", "ok", "Leading", f"{process.host}, pid {process.pid}{_since(process.since)}"
+    if missing:
+        said.append(
+            "Some changes are not captured. Run manage.py migrate, which installs triggers."
         )
-    return Tile("Relay", "danger", "No leader", f"nothing was moved{_since(now.last_move)}")
+    return [*said, *missing]
+
+
+def _leader(now: state.Relay, figures: state.Log) -> Tile:
+    if now.leader is None:
+        return Tile("Relay", "danger", "No leader", f"nothing was moved{_since(figures.last_move)}")
+    process = now.leader
+    where = f"{process.host}, pid {process.pid}{_since(process.since)}"
+    return Tile("Relay", "ok", "Leading", where)
 
 
 def _queue(now: state.Relay) -> Tile:
@@ -169,18 +176,16 @@ def _redis(now: state.Relay) -> Tile:
     return Tile("Redis", "ok", "Answers", "wakes the hubs")
 
 
-def _log(now: state.Relay) -> Tile:
-    if now.last_move is None:
+def _log(figures: state.Log) -> Tile:
+    if figures.last_move is None:
         return Tile("Log", "ok", "Empty", "nothing was ever moved")
-    age = (timezone.now() - now.last_move).total_seconds()
-    return Tile("Last move", "ok", f"{seconds(age)} ago", f"{now.topics:,} topics")
+    age = (timezone.now() - figures.last_move).total_seconds()
+    return Tile("Last move", "ok", f"{seconds(age)} ago", f"{figures.topics:,} topics")
 
 
-def _triggers(now: state.Relay) -> Tile:
-    if now.missing:
-        return Tile(
-            "Triggers", "danger", f"{len(now.missing)} missing", "their changes are not seen"
-        )
+def _triggers(missing: list[str]) -> Tile:
+    if missing:
+        return Tile("Triggers", "danger", f"{len(missing)} missing", "changes go unseen")
     return Tile("Triggers", "ok", "In place", "every declared change is captured")
 
 

@@ -9,12 +9,12 @@ import datetime as dt
 import fcntl
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import redis
 from django.conf import settings as django_settings
 from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Count, Max, Min
 from django.utils import timezone
 
 from realtime.engine import sql
@@ -41,35 +41,37 @@ class Process:
 
 @dataclass(frozen=True)
 class Relay:
-    """`standbys` is None where nobody can tell; `oldest_s` is the age of what waits longest."""
+    """`standbys` is None where nobody can tell; `oldest_s` is the age of what waits longest.
+
+    `redis` says why Redis does not answer, and is empty when it does.
+    """
 
     leader: Process | None
     standbys: int | None
     waiting: int
     oldest_s: float
-    last_move: dt.datetime | None
     redis: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """The publication log at large; these figures look at every topic's head."""
+
+    last_move: dt.datetime | None
     topics: int
     revocations: int
-    missing: tuple[str, ...] = field(default=())
 
 
 def relay() -> Relay:
     leader, standbys = _processes()
     waiting, oldest_s = _waiting()
-    moves = Head.objects.exclude(topic=CONTROL).aggregate(last=Max("moved_at"))
+    return Relay(leader, standbys, waiting, oldest_s, redis_trouble())
+
+
+def log() -> Log:
+    heads = Head.objects.exclude(topic=CONTROL).aggregate(last=Max("moved_at"), topics=Count("pk"))
     control = Head.objects.filter(topic=CONTROL).values_list("offset", flat=True).first()
-    return Relay(
-        leader=leader,
-        standbys=standbys,
-        waiting=waiting,
-        oldest_s=oldest_s,
-        last_move=moves["last"],
-        redis=redis_trouble(),
-        topics=Head.objects.exclude(topic=CONTROL).count(),
-        revocations=control or 0,
-        missing=_missing(),
-    )
+    return Log(heads["last"], heads["topics"], control or 0)
 
 
 def redis_trouble() -> str:
@@ -138,7 +140,3 @@ def _process(name: str, backend: int, began: dt.datetime, address: str) -> Proce
         started = dt.datetime.fromtimestamp(int(since), dt.timezone.utc) if since else began  # noqa: UP017
         return Process(match["host"], int(match["pid"]), started)
     return Process(address or "the database's own machine", backend, began)
-
-
-def _missing() -> tuple[str, ...]:
-    return ()

@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                 ("floor", models.BigIntegerField(default=0)),
                 ("moved_at", realtime.engine.models.InstantField()),
             ],
-            options={"db_table": "tocsin_head", "managed": False},
+            options={"verbose_name": "topic", "db_table": "tocsin_head", "managed": False},
         ),
         migrations.CreateModel(
             name="Namespace",
