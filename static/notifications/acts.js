@@ -26,11 +26,16 @@ function keep(acts) {
   } catch {
     toast({ words: "This browser keeps nothing: it could not wait." });
   }
-  listeners.forEach((listener) => listener(keys(acts)));
+  listeners.forEach((listener) => listener());
 }
 
-const keys = (acts = waiting()) => new Set(acts.flatMap(([, fields]) => fields.filter(([name]) => name === "key").map(([, key]) => key)));
-export const waitingKeys = () => keys();
+/** The keys of rows that something waits to be done to. */
+export function waitingKeys() {
+  const fields = waiting().flatMap(([, named]) => named);
+  return new Set(fields.filter(([name]) => name === "key").map(([, key]) => key));
+}
+
+export const waitingCount = () => waiting().length;
 
 const cookie = (name) => document.cookie.match(new RegExp(`(?:^|; )${name}=([^;]*)`))?.[1] ?? "";
 
@@ -43,23 +48,26 @@ async function send(url, fields) {
   });
 }
 
-/** Do `verb` with these fields, now or when the line is back. Answers the ids that changed. */
-export async function act(url, fields) {
-  if (!live.isLive()) {
-    keep([...waiting(), [url, fields]]);
-    return [];
+/** Whether the server did it; else say so. An answer from elsewhere is the sign-in's: go there. */
+function done(answer) {
+  if (answer.redirected) {
+    location.assign(answer.url);
+    return false;
   }
+  if (!answer.ok) toast({ words: `The server answered ${answer.status}. Nothing was changed.` });
+  return answer.ok;
+}
+
+/** Post these fields, now or when the line is back. Answers the ids that changed. */
+export async function act(url, fields) {
   let answer;
   try {
-    answer = await send(url, fields);
+    answer = live.isLive() && (await send(url, fields));
   } catch {
-    keep([...waiting(), [url, fields]]);
-    return [];
+    answer = false; // the line went away meanwhile
   }
-  if (!answer.ok || answer.redirected) {
-    toast({ words: `The server answered ${answer.status}. Nothing was changed.` });
-    return [];
-  }
+  if (!answer) keep([...waiting(), [url, fields]]);
+  if (!answer || !done(answer)) return [];
   const { ids } = await answer.json();
   if (url.endsWith("/archive/") && ids.length) offerUndo(ids);
   return ids;
@@ -74,6 +82,12 @@ function offerUndo(ids) {
 
 let flushing = false;
 
+// another tab may have sent it, too: take away the one that was sent, never the one behind it
+function without(acts, sent) {
+  const index = acts.findIndex((one) => JSON.stringify(one) === sent);
+  return acts.filter((_, i) => i !== index);
+}
+
 /** Send what waited, in its order. */
 export async function flush() {
   if (flushing || !waiting().length) return;
@@ -81,8 +95,8 @@ export async function flush() {
   try {
     while (waiting().length && live.isLive()) {
       const [[url, fields]] = waiting();
-      await send(url, fields);
-      keep(waiting().slice(1));
+      done(await send(url, fields));
+      keep(without(waiting(), JSON.stringify([url, fields])));
     }
   } catch {
     // the line went away again: what is left goes on waiting

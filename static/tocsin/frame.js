@@ -2,7 +2,7 @@
 
 import * as inbox from "../notifications/inbox.js";
 import * as store from "../notifications/store.js";
-import { flush } from "../notifications/acts.js";
+import { flush, waitingCount } from "../notifications/acts.js";
 import * as live from "./live.js";
 import { say } from "./says.js";
 import { clock, full, short } from "./times.js";
@@ -32,27 +32,30 @@ live.onState(({ state, since, age, topics, reconnects, lastAt, ended }) => {
 });
 
 function offline(since, ended) {
-  const place = one("[data-notices]") ?? one("main");
-  const notice = one("[data-offline]");
-  if (!since) return notice?.remove();
-  if (notice || !place) return undefined;
+  if (!since) return one("[data-offline]")?.remove();
+  const notice = one("[data-offline]") ?? offlineNotice(since);
+  const count = waitingCount();
+  const waits = ["What you do waits and goes", "1 action is waiting and goes"][count] ?? `${count} actions are waiting and go`;
+  const words = ended ? `The server closed the line: ${ended}.` : `Reading works. ${waits} out when the line is back.`;
+  write(notice.querySelector(".ink2"), words);
+  return undefined;
+}
+
+function offlineNotice(since) {
   const box = document.createElement("div");
   box.className = "notice warn";
   box.dataset.offline = "";
   box.innerHTML = '<p class="text"><strong></strong><br><span class="ink2"></span></p>';
   box.querySelector("strong").textContent = `You are offline. This is what we knew at ${clock(since)}.`;
-  box.querySelector("span").textContent = ended
-    ? `The server closed the line: ${ended}.`
-    : "Reading works. What you do waits here and goes out when the line is back.";
   const again = document.createElement("button");
   again.type = "button";
   again.className = "action";
   again.textContent = "Try now";
   again.addEventListener("click", live.tryNow);
   box.append(again);
-  place.prepend(box);
+  (one("[data-notices]") ?? one("main")).prepend(box);
   say("You are offline");
-  return undefined;
+  return box;
 }
 
 live.onBack(({ missed, reloaded }) => {

@@ -28,7 +28,7 @@ function draw() {
       const height = Math.max(2, (age / scale) * 56);
       const shape = { x: (left + index) * WIDTH + 1, y: 60 - height, width: WIDTH - 2, height, rx: 1 };
       for (const [name, value] of Object.entries(shape)) bar.setAttribute(name, value);
-      if (age === slowest && age > 2 * median && ages.length > 4) bar.classList.add("outlier");
+      if (index === ages.lastIndexOf(slowest) && age > 2 * median && ages.length > 4) bar.classList.add("outlier");
       return bar;
     }),
   );
