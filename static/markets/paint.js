@@ -2,7 +2,7 @@
 
 const EVERY_MS = 100;
 const FLASH_MS = 600;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)");
 
 /** A function that asks for one painting soon, however often it is called. */
 export function painter(draw) {
@@ -33,7 +33,7 @@ export function way(element, direction) {
 
 /** A changed price flashes once; where motion is unwanted a line stays under it as long. */
 export function flash(element, direction) {
-  if (calm.matches) {
+  if (calm?.matches) {
     element.classList.remove("moved-up", "moved-down");
     element.classList.add(`moved-${direction}`);
     clearTimeout(element.flashing);

@@ -1,4 +1,4 @@
-"""The market page in a browser: live, calm, usable by keyboard and thumb, whole without a script."""
+"""The market page in a browser: live, calm, for keyboard and thumb, whole without a script."""
 
 import itertools
 import uuid
