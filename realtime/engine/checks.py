@@ -7,9 +7,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from django.core import checks
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models, router
 
 from realtime.engine import canon, capture, columns, topics
+from realtime.engine.conf import settings as conf
 from realtime.engine.exceptions import DeclarationError
 from realtime.engine.topics import History, Latest, Topic
 
@@ -46,6 +47,8 @@ def _declaration(topic: Topic) -> Iterator[CheckMessage]:
     yield from _rights(topic)
     yield from _names(topic)
     for model in topics.models_of(topic):
+        yield from _place(topic, model)
+        yield from _lengths(topic, model)
         yield from _columns(topic, model)
         yield from _key(topic, model)
     yield from _counts(topic)
@@ -91,6 +94,34 @@ def _names(topic: Topic) -> Iterator[CheckMessage]:
             hint = "Tell them apart by a constant, or keep one."
             texts = f'"{one.text}" and "{other.text}" can be the same topic'
             yield _error(topic, texts, hint, "E009")
+
+
+def _place(topic: Topic, model: type[models.Model]) -> Iterator[CheckMessage]:
+    alias = router.db_for_write(model)
+    if alias != DEFAULT_DB_ALIAS:
+        fault = f"is about {model._meta.label} in the database {alias!r}"  # noqa: SLF001
+        hint = f"Live rows must be in {DEFAULT_DB_ALIAS!r}, beside users and the log."
+        yield _error(topic, fault, hint, "E018")
+
+
+def _lengths(topic: Topic, model: type[models.Model]) -> Iterator[CheckMessage]:
+    for template in topic.templates:
+        longest = len("".join(template.constants))
+        for column in template.columns:
+            try:
+                base = canon.base_of(canon.field_of(model, column))
+            except DeclarationError:
+                return  # told already
+            text = canon.KINDS.get(type(base)) == "text"
+            longest += (base.max_length or conf.TOPIC_BYTES + 1) if text else 0
+        if longest > conf.TOPIC_BYTES:
+            yield checks.Warning(
+                f'{_name(topic)} name "{template.text}" can be longer than {conf.TOPIC_BYTES} '
+                "bytes: such a row is in no topic",
+                hint="Limit the column by max_length.",
+                obj=type(topic),
+                id="tocsin.W019",
+            )
 
 
 def _columns(topic: Topic, model: type[models.Model]) -> Iterator[CheckMessage]:

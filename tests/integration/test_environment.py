@@ -16,7 +16,9 @@ def numbers(**options):
 
 
 def test_this_project_is_as_it_should_be():
-    assert run_checks(databases=["default"]) == []
+    faults = run_checks(databases=["default"])
+    # the items of the tests have groups of any length
+    assert [fault.id for fault in faults] == ["tocsin.W019"]
 
 
 def test_times_need_their_zone(settings):

@@ -15,12 +15,12 @@ from tests.app.models import Everything, Item, Quote
 class Sound(Topic):
     namespace = "sound"
     model = Item
-    name = ["sound:{group}", "sound:all"]
+    name = ["sound:{parent_id}", "sound:all"]
     fields = ("title",)
     history = History()
     counts = {"open": Q(closed_at=None) & ~Q(title__in=["it's", "%s"])}
 
-    def allows(self, user, *, group):
+    def allows(self, user, *, parent_id):
         return True
 
 
@@ -44,12 +44,12 @@ def test_a_sound_declaration_passes(monkeypatch):
         ({"name": ""}, "E003", "recipient_id"),
         ({"models": (Item,)}, "E004", "Keep the one"),
         ({"history": 5}, "E005", "History(size=1000, days=30)"),
-        ({"allows": Topic.allows}, "E006", "def allows(self, user, *, group)"),
+        ({"allows": Topic.allows}, "E006", "def allows(self, user, *, parent_id)"),
         ({"name": "other:{group}"}, "E007", "sound:"),
         ({"name": "{group}:x"}, "E007", "sound:"),
         ({"name": "sound:{nothing}"}, "E008", "group"),
         ({"name": "sound:{closed_at}"}, "E008", "group"),
-        ({"name": ["sound:{group}", "sound:{title}"]}, "E009", "constant"),
+        ({"name": ["sound:{parent_id}", "sound:{title}"]}, "E009", "constant"),
         ({"fields": ()}, "E010", "title"),
         ({"fields": ("titel",)}, "E012", "title"),
         ({"fields": {Item: ("title",), Quote: ("price",)}}, "E013", "models"),
@@ -112,6 +112,16 @@ def test_more_digits_than_sqlite_keeps_are_warned_of(monkeypatch):
     monkeypatch.setattr(Everything._meta.get_field("price"), "max_digits", 20)
     members = {"model": Everything, "fields": ("price",), "name": "sound:all", "counts": {}}
     assert [number for number, _ in found(monkeypatch, variant(**members))] == ["W014"]
+
+
+def test_a_name_that_can_be_too_long_is_warned_of(monkeypatch):
+    members = {"name": "sound:{hidden}"}  # a text without a limit
+    assert [number for number, _ in found(monkeypatch, variant(**members))] == ["W019"]
+
+
+def test_rows_in_another_database_are_refused(monkeypatch):
+    monkeypatch.setattr("django.db.router.db_for_write", lambda model: "elsewhere")
+    assert [number for number, _ in found(monkeypatch, Sound)] == ["E018"]
 
 
 def test_a_topic_without_a_model_needs_a_name_and_a_rule_only(monkeypatch):
