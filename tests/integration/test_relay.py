@@ -10,6 +10,8 @@ import pytest
 from django.db import connection
 
 from realtime.engine import history, outbox
+from realtime.engine import relay as relay_module
+from realtime.engine.leader import retention
 from realtime.engine.leader.retention import Retention
 from realtime.protocol.messages import Position
 from tests.live import ForgetfulWitness, RememberingBroker, eventually, raw, relaying, write
@@ -125,9 +127,16 @@ class Writers:
         self._end = time.monotonic() + seconds
         self._lock = threading.Lock()
         self.committed = []
+        self.errors = []
         self.threads = [threading.Thread(target=self._run, args=(n,)) for n in range(count)]
 
     def _run(self, n):
+        try:
+            self._write(n)
+        except Exception as error:  # noqa: BLE001  (the test's own thread will tell)
+            self.errors.append(error)
+
+    def _write(self, n):
         chance = random.Random(n)
         program, count = raw(), 0
         while time.monotonic() < self._end:
@@ -155,6 +164,7 @@ class Writers:
     async def finish(self):
         for thread in self.threads:
             await asyncio.to_thread(thread.join)
+        assert self.errors == []
 
 
 @pytest.fixture
@@ -179,6 +189,27 @@ async def test_offsets_are_consecutive_and_in_the_order_of_each_writer(nothing_t
         own = [c for w, c in seen if w == n]
         assert own == sorted(own)
     assert raw().execute("SELECT count(*) FROM tocsin_entry").fetchone()[0] == 0
+
+
+async def test_writers_and_a_relay_that_trims_do_not_get_in_each_others_way(monkeypatch):
+    monkeypatch.setattr(relay_module, "TRIM_S", 0.0)
+    monkeypatch.setattr(
+        retention, "policy", lambda topic: {"topic": topic, "size": 20, "age_s": 3600.0}
+    )
+    writers = Writers(4, 2.0)
+    async with relaying() as broker:
+        for thread in writers.threads:
+            thread.start()
+        await writers.finish()
+        wanted = len(writers.committed)
+        await eventually(lambda: len(broker.offsets("t:all")) >= wanted)
+        count = "SELECT count(*) FROM tocsin_log WHERE topic = 't:all'"
+        program = raw()
+        await eventually(lambda: program.execute(count).fetchone()[0] == 20)
+    assert broker.offsets("t:all") == list(range(1, wanted + 1))
+    page = await history.asince("t:all", Position("", wanted - 20), 100)
+    assert page.whole
+    assert len(page.publications) == 20
 
 
 async def test_only_one_leads_and_the_other_takes_over():

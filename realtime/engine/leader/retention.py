@@ -34,6 +34,10 @@ class Retention:
         self._after = ""
         self._rows = ROWS[desk.vendor]
 
+    def bounds(self) -> dict[str, Any]:
+        """More parameters of the statements that look for what to remove."""
+        return {}
+
     def trim(self) -> int:
         """Trim one page of topics; the number of publications removed."""
         page = [row[0] for row in self._desk.ask("topic_page", after=self._after, topics=TOPICS)]
@@ -50,7 +54,7 @@ class Retention:
     def _remove(self, name: str, policies: list[dict[str, Any]], **params: Any) -> int:
         if not policies:
             return 0
-        params |= {"policies": as_json(policies), "rows": self._rows}
+        params |= {"policies": as_json(policies), "rows": self._rows, **self.bounds()}
         if self._desk.vendor == "postgresql":
             return int(self._desk.ask(name, **params)[0][0])
         # look first: a look takes no lock

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
 
@@ -21,7 +21,7 @@ from realtime.engine import metrics, outbox, wire
 from realtime.engine.conf import settings
 from realtime.engine.leader import life
 from realtime.engine.leader.desk import SqliteDesk
-from realtime.engine.leader.retention import Retention
+from realtime.engine.leader.retention import UNBOUNDED, Retention
 from realtime.engine.leader.steps import Step
 
 if TYPE_CHECKING:
@@ -37,7 +37,15 @@ def lock_path() -> Path:
 
 
 class PatientRetention(Retention):
-    """Writers come first: a trim that finds the database locked is left for the next time."""
+    """Writers come first: a trim that finds the database locked is left for the next time.
+
+    What the relay has not read yet stays.
+    """
+
+    cursor: int | None = None
+
+    def bounds(self) -> dict[str, Any]:
+        return {"cursor": UNBOUNDED if self.cursor is None else self.cursor}
 
     def trim(self) -> int:
         try:
@@ -53,8 +61,8 @@ class SqliteLeader:
 
     def __init__(self) -> None:
         self.desk = SqliteDesk()
-        self.retention: Retention = PatientRetention(self.desk)
-        self._cursor: int | None = None
+        self.retention = PatientRetention(self.desk)
+        self._cursor = 0
         self._lock: IO[str] | None = None
         self._interrupted = threading.Event()
 
@@ -96,12 +104,12 @@ class SqliteLeader:
                     break
             self._interrupted.clear()
             found = self._read(limit)
-        return Step(found, highest=self._cursor or 0)
+        return Step(found, highest=self._cursor)
 
     def _read(self, limit: int) -> list[Moved]:
         rows = self.desk.ask("moved", cursor=self._cursor, limit=limit)
+        self.retention.cursor = self._cursor = rows[-1][0] if rows else self._cursor
         if rows:
-            self._cursor = rows[-1][0]
             metrics.MOVED.inc(len(rows))
         moved = [outbox.Moved(row[1], row[2], wire.publication(*row[3:])) for row in rows]
         return sorted(moved, key=lambda one: one.topic)  # stable: the offsets keep their order

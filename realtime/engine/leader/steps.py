@@ -30,7 +30,9 @@ class Leader(Protocol):
     """One thread calls it; only `interrupt` and `abandon` may be called by others."""
 
     errors: tuple[type[Exception], ...]
-    retention: Retention
+
+    @property
+    def retention(self) -> Retention: ...
 
     def lead(self) -> bool: ...
 

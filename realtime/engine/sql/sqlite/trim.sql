@@ -7,5 +7,5 @@ SELECT l.id, l.topic, l."offset" FROM wanted w JOIN tocsin_log l ON l.topic = w.
    AND l."offset" <= max(w.beyond, coalesce(
          (SELECT CASE WHEN o.moved_at < w.before THEN o."offset" + %(rows)s END
             FROM tocsin_log o WHERE o.topic = w.topic ORDER BY o."offset" LIMIT 1), 0))
- WHERE l."offset" <= w.beyond OR l.moved_at < w.before
+ WHERE (l."offset" <= w.beyond OR l.moved_at < w.before) AND l.id <= %(cursor)s
  ORDER BY l.topic, l."offset" LIMIT %(rows)s
