@@ -172,7 +172,9 @@ def one_instant(connection: Any) -> Iterator[None]:
     if connection.in_atomic_block:
         yield
     elif connection.vendor == "sqlite":
-        # IMMEDIATE would take the write lock for a read (correctness.md, section 1)
+        # IMMEDIATE would take the write lock for a read (correctness.md, section 1); connecting
+        # sets the mode (django/db/backends/sqlite3/base.py:213)
+        connection.ensure_connection()
         mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
         try:
             with transaction.atomic(using=connection.alias):

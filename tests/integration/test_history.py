@@ -185,6 +185,8 @@ def test_a_snapshot_takes_no_write_lock(ada):
     writer = raw()
     writer.execute("BEGIN IMMEDIATE")
     assert opened(ada).allowed
+    connection.close()
+    assert opened(ada).allowed
     writer.execute("ROLLBACK")
 
 
