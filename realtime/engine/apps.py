@@ -33,4 +33,4 @@ def _before(using: str, plan: Any = (), **_: Any) -> None:
 def _after(using: str, **_: Any) -> None:
     from realtime.engine import triggers  # noqa: PLC0415
 
-    triggers.install(using)
+    triggers.after_migrate(using)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import string
+import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 log = structlog.get_logger(__name__)
+MIGRATING = "!migrating"  # a namespace that no topic can have
+MIGRATION_S = 600.0
 
 
 def wanted(using: str = DEFAULT_DB_ALIAS) -> list[Trigger]:
@@ -154,6 +157,9 @@ def before_migrate(using: str, plan: Any) -> None:
             return
         there = backend.found(cursor)
         if connection.vendor == "sqlite":
+            Namespace.objects.using(using).update_or_create(
+                name=MIGRATING, defaults={"epoch": str(int(time.time()))}
+            )
             for trigger in there.values():
                 sqlite.remove(cursor, trigger)
             return
@@ -161,6 +167,25 @@ def before_migrate(using: str, plan: Any) -> None:
             if trigger.name in there and trigger.function and trigger.function.tolerant:
                 source = trigger.function.tolerant
                 postgresql.put_function(cursor, schema, trigger.function, source)
+
+
+def after_migrate(using: str) -> None:
+    """The fast functions, and the triggers that are missing."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        there = _backend(connection).schema_of(cursor) is not None
+    if there:
+        Namespace.objects.using(using).filter(name=MIGRATING).delete()
+        install(using)
+
+
+def migrating(using: str = DEFAULT_DB_ALIAS) -> bool:
+    """SQLite: whether a migrate has taken the triggers away and will bring them back.
+
+    One that died is not waited for longer than MIGRATION_S.
+    """
+    begun = Namespace.objects.using(using).filter(name=MIGRATING).first()
+    return begun is not None and int(begun.epoch) > time.time() - MIGRATION_S
 
 
 def keep_over_rebuild() -> None:
@@ -216,14 +241,12 @@ def _faults(asked: list[Trigger], there: dict[str, Found]) -> dict[str, str]:
             faults[trigger.name] = "missing"
         elif not found.enabled:
             faults[trigger.name] = "disabled"
-        elif found.text not in {trigger.create, trigger.fingerprint} or not _is_of(trigger, found):
+        elif found.text not in {trigger.create, trigger.fingerprint} or (
+            (function := trigger.function)
+            and found.source not in {function.source, function.tolerant}
+        ):
             faults[trigger.name] = "stale"
     return faults
-
-
-def _is_of(trigger: Trigger, found: Found) -> bool:
-    function = trigger.function
-    return function is None or found.source in {function.source, function.tolerant}
 
 
 def _functions(asked: list[Trigger]) -> dict[str, Function]:

@@ -10,6 +10,7 @@ from django.db.migrations.state import ProjectState
 
 from realtime.engine import topics, triggers
 from realtime.engine.conf import settings
+from realtime.engine.leader import watchdog
 from realtime.engine.models import Namespace
 from tests.app.models import Item, Quote
 from tests.capture import forget, in_topic, written
@@ -243,6 +244,26 @@ def test_a_migrate_with_work_to_do_takes_the_triggers_away_and_brings_them_back(
     call_command("migrate", "tests_app", verbosity=0)
     assert triggers.missing() == []
     assert epoch("items") != before
+
+
+@pytest.mark.sqlite
+def test_nobody_brings_triggers_back_while_a_migrate_needs_them_away():
+    triggers.before_migrate("default", plan=[object()])
+    assert triggers.migrating()
+    watchdog.look()
+    assert triggers.missing() != []
+    triggers.after_migrate("default")
+    assert triggers.missing() == []
+    assert not triggers.migrating()
+
+
+@pytest.mark.sqlite
+def test_a_migrate_that_died_is_not_waited_for(monkeypatch):
+    triggers.before_migrate("default", plan=[object()])
+    monkeypatch.setattr(triggers, "MIGRATION_S", -1.0)
+    watchdog.look()
+    assert triggers.missing() == []
+    triggers.after_migrate("default")
 
 
 def test_a_migrate_without_work_begins_nothing_anew():

@@ -22,7 +22,7 @@ def look() -> None:
     """One look, and the repair. In a thread of the pool: DDL may have to wait for locks."""
     missing = triggers.missing()
     metrics.TRIGGERS_MISSING.set(len(missing))
-    if not missing:
+    if not missing or triggers.migrating():
         return
     log.error("triggers.missing", count=len(missing), first=missing[0])
     if not all(fault.endswith(LOST) for fault in missing):
