@@ -59,9 +59,8 @@ function offlineNotice(since) {
 }
 
 live.onBack(({ missed, reloaded }) => {
-  const words = reloaded
-    ? "Reloaded, the gap was too long."
-    : `Back online. ${missed === 1 ? "1 change" : `${missed} changes`} caught up.`;
+  const caughtUp = ["Nothing was missed.", "1 change caught up."][missed] ?? `${missed} changes caught up.`;
+  const words = reloaded ? "Reloaded, the gap was too long." : `Back online. ${caughtUp}`;
   toast({ words });
   say(words);
 });

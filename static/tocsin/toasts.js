@@ -36,7 +36,10 @@ export function toast({ kind, words, action, stay_ms = STAY_MS }) {
   if (!place) return null;
   const row = document.createElement("div");
   row.className = "toast-row";
-  if (kind !== undefined) row.append(icon(kind));
+  if (kind !== undefined) {
+    row.dataset.kind = kind;
+    row.append(icon(kind));
+  }
   const text = document.createElement("span");
   text.className = "text";
   text.textContent = words;
