@@ -6,6 +6,8 @@ import { bars } from "./candles.js";
 import { amount } from "./format.js";
 
 const KEPT = 4000;
+const faint = (colour) => colour.replace("rgb(", "rgba(").replace(")", ", 0.4)");
+
 /** A token's colour in a form that the canvas takes; the tokens are light-dark() pairs. */
 function colours(root) {
   const probe = document.createElement("i");
@@ -14,7 +16,7 @@ function colours(root) {
     probe.style.setProperty("color", `var(--${name})`);
     return getComputedStyle(probe).color;
   };
-  const names = ["surface", "line", "ink", "ink3", "accent", "brass", "up", "down", "up-soft", "down-soft"];
+  const names = ["surface", "line", "ink", "ink3", "accent", "brass", "up", "down"];
   const found = Object.fromEntries(names.map((name) => [name, tint(name)]));
   probe.remove();
   return found;
@@ -55,7 +57,7 @@ export function chart(root, candles, known, legend) {
     marks(wishes);
   }
 
-  const column = (bar) => ({ time: bar.time, value: bar.volume, color: bar.close >= bar.open ? tint["up-soft"] : tint["down-soft"] });
+  const column = (bar) => ({ time: bar.time, value: bar.volume, color: faint(bar.close >= bar.open ? tint.up : tint.down) });
   const same = (one, other) => one && one.close === other.close && one.high === other.high && one.low === other.low && one.volume === other.volume;
 
   function draw() {

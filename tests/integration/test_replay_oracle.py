@@ -12,6 +12,8 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from realtime.markets.actions import set_alert
+from realtime.markets.feeds.player import Player
+from realtime.markets.feeds.recorded import Recording
 from realtime.markets.models import AlertFiring, Candle, Market, PriceAlert, Ticker, Trade
 from realtime.notifications.models import Notification
 
@@ -172,3 +174,18 @@ def test_after_a_full_replay_the_database_agrees_with_the_recorded_facts(monkeyp
             check_level(fact, alerts, symbol)
     assert Notification.objects.filter(recipient=owner).count() == AlertFiring.objects.count()
     assert PriceAlert.objects.filter(state="fired").count() == 11
+
+
+def test_the_busiest_seconds_keep_their_rhythm(monkeypatch):
+    """1,825 messages came in the second from 217.35 s on; the replay may not fall behind them."""
+    source = Recording(FOLDER)
+    first = source.span()[0]
+    player = Player(
+        source,
+        lambda _: None,
+        begins=first + 216_500_000_000,
+        ends=first + 219_000_000_000,
+    )
+    played = player.round()
+    assert played.messages > 1825
+    assert played.behind_s < 1
