@@ -6,44 +6,40 @@ from realtime.engine import sql
 
 FOLDER = Path(sql.__file__).parent
 # an outbox, locks and notifications, a catalogue of functions
-POSTGRESQL_ONLY = set(
-    [
-        "move",
-        "reset",
-        "recent",
-        "last_entry",
-        "probe",
-        "prepared",
-        "settled",
-        "xmax",
-        "try_lock",
-        "unlock",
-        "relays",
-        "capture",
-        "control",
-        "functions",
-        "functions_of",
-        "home",
-        "installed",
-        "sequence",
-        "strangers",
-    ]
-)
+POSTGRESQL_ONLY = {
+    "move",
+    "reset",
+    "recent",
+    "last_entry",
+    "probe",
+    "prepared",
+    "settled",
+    "xmax",
+    "try_lock",
+    "unlock",
+    "relays",
+    "capture",
+    "control",
+    "functions",
+    "functions_of",
+    "home",
+    "installed",
+    "sequence",
+    "strangers",
+}
 # numbering by the trigger; what PostgreSQL does in one statement with several parts
-SQLITE_ONLY = set(
-    [
-        "moved",
-        "cursor",
-        "data_version",
-        "publish",
-        "quote",
-        "idle",
-        "remove",
-        "raise_floor",
-        "renew",
-        "renew_heads",
-    ]
-)
+SQLITE_ONLY = {
+    "moved",
+    "cursor",
+    "data_version",
+    "publish",
+    "quote",
+    "idle",
+    "remove",
+    "raise_floor",
+    "renew",
+    "renew_heads",
+}
 
 
 def names(vendor):
