@@ -102,6 +102,7 @@ NAVIGATION = [
         "People",
         _list("People", "person", "auth.user"),
         _list("Groups", "group", "auth.group"),
+        _list("Email addresses", "mail", "account.emailaddress"),
     ),
 ]
 
@@ -118,6 +119,7 @@ UNFOLD = {
     ],
     "STYLES": [_file("tocsin/admin.css")],
     "COLORS": {"base": GREYS, "primary": ACCENT, "font": TEXT},
+    "DASHBOARD_CALLBACK": "realtime.engine.pages.dashboard",
     "BORDER_RADIUS": "6px",
     "SHOW_BACK_BUTTON": True,
     "COMMAND": {"search_callback": "project.search.find"},

@@ -104,5 +104,6 @@ def _pages() -> list[URLPattern]:
     ]
 
 
+admin.site.index_title = "Overview"
 # Unfold's site takes further pages from an attribute of this name (unfold/sites.py, get_urls)
 admin.site.extra_urls = _pages  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ The log has a primary key of two columns, which no list of the admin can show; s
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -56,14 +56,24 @@ class Line(NamedTuple):
     preview: str
 
 
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The admin's first page begins with the relay's tiles, for those who may see them."""
+    if request.user.has_perm("engine.view_entry"):
+        context |= _health()
+    return context
+
+
 def relay(request: HttpRequest) -> HttpResponse:
     """Who leads, what waits, whether Redis answers and the triggers are in place."""
     if not request.user.has_perm("engine.view_entry"):
         raise PermissionDenied
+    context = {**admin.site.each_context(request), "title": "Relay", **_health()}
+    return TemplateResponse(request, "admin/engine/relay.html", context)
+
+
+def _health() -> dict[str, Any]:
     now, figures, missing = state.relay(), state.log(), triggers.missing()
-    context = {
-        **admin.site.each_context(request),
-        "title": "Relay",
+    return {
         "relay": now,
         "log": figures,
         "tiles": [
@@ -76,7 +86,6 @@ def relay(request: HttpRequest) -> HttpResponse:
         "troubles": troubles(now, figures, missing),
         "read_at": timezone.now(),
     }
-    return TemplateResponse(request, "admin/engine/relay.html", context)
 
 
 def log(request: HttpRequest) -> HttpResponse:

@@ -38,6 +38,11 @@ class ReadOnly(ModelAdmin):
         return False
 
 
+@admin.display(description="Market", ordering="market")
+def symbol(row: Any) -> str:
+    return str(row.market_id)
+
+
 def number(value: Decimal | None) -> str:
     """As it was recorded, without the zeros behind: 61,640.1."""
     return "-" if value is None else f"{value.normalize():,f}"
@@ -51,7 +56,7 @@ class MarketAdmin(ReadOnly):
 
 @admin.register(Ticker)
 class TickerAdmin(ReadOnly):
-    list_display = ("market_id", "last_price", "best_bid", "best_ask", "change_text", "trades",
+    list_display = (symbol, "last_price", "best_bid", "best_ask", "change_text", "trades",
                     "quotes", "run", "traded_at", "updated_at")  # fmt: skip
     ordering = ("market",)
     search_fields = ("market__symbol", "feed")
@@ -80,7 +85,7 @@ class TickerAdmin(ReadOnly):
 class TradeAdmin(ReadOnly):
     """The newest first, along the primary key."""
 
-    list_display = ("trade_id", "market_id", "side", "price_text", "quantity_text", "traded_at")
+    list_display = ("trade_id", symbol, "side", "price_text", "quantity_text", "traded_at")
     list_filter = ("market", "side")
     ordering = ("-id",)
     sortable_by = ()
@@ -113,7 +118,7 @@ class TradeAdmin(ReadOnly):
 class PriceAlertAdmin(ReadOnly):
     """Whoever may, can delete an alert; armed and paused it is by its owner."""
 
-    list_display = ("market_id", "direction", "price_text", "owner", "state_label", "once",
+    list_display = (symbol, "direction", "price_text", "owner", "state_label", "once",
                     "firings", "fired_at", "created_at")  # fmt: skip
     list_filter = ("state", "market", "direction", "once")
     list_select_related = ("owner",)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import ADDITION, LogEntry
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-admin.site.unregister([User, Group])
+admin.site.unregister([User, Group, EmailAddress])
 
 
 class Notifying(ModelAdmin):
@@ -53,7 +55,6 @@ class Notifying(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "Notify people",
-            "opts": self.opts,
             "form": form,
             "people": people_text(form.count),
             "some": people.order_by("username")[:5],
@@ -140,3 +141,12 @@ class PeopleGroupAdmin(Notifying, DjangoGroupAdmin):
 
 def _members(groups: QuerySet[Any]) -> QuerySet[Any]:
     return User.groups.through.objects.filter(group__in=groups).values("user")
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(EmailAddressAdmin, ModelAdmin):
+    """The sign-in's own list of addresses, in the admin's clothes."""
+
+    list_select_related = ("user",)
+    autocomplete_fields = ("user",)
+    raw_id_fields = ()

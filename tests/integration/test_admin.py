@@ -22,6 +22,7 @@ NOTIFICATIONS = "/admin/notifications/notification/"
 LISTS = (
     PEOPLE,
     GROUPS,
+    "/admin/account/emailaddress/",
     ANNOUNCEMENTS,
     NOTIFICATIONS,
     "/admin/markets/market/",
