@@ -21,6 +21,8 @@ EVERYBODY = "all"
 
 def is_safe_url(url: str) -> bool:
     """Whether `url` may become a link: http(s) with a host, or a path of this site."""
+    if not url.isprintable() or " " in url:  # browsers drop tabs and line ends: another address
+        return False
     if url.startswith("/"):
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
     try:
