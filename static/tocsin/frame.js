@@ -14,15 +14,21 @@ const write = (element, text) => element && element.textContent !== text && (ele
 
 // --- The connection mark
 
-const WORDS = { live: "Live", connecting: "Connecting", catching: "Catching up", offline: "Offline" };
+const WORDS = {
+  live: "Live",
+  connecting: "Connecting",
+  catching: "Catching up",
+  stale: "Stale since",
+  offline: "Offline since",
+};
 
 live.onState(({ state, since, age, topics, reconnects, lastAt, ended }) => {
   const mark = one("[data-connection]");
   if (!mark) return;
   mark.dataset.state = state;
-  write(one("[data-connection-words]"), state === "offline" && since ? `Offline since ${clock(since)}` : WORDS[state]);
+  write(one("[data-connection-words]"), WORDS[state].endsWith("since") && since ? `${WORDS[state]} ${clock(since)}` : WORDS[state]);
   write(one("[data-connection-age]"), state === "live" && age !== null ? `${Math.round(age)} ms` : "");
-  one("[data-connection-age]").hidden = state === "offline";
+  one("[data-connection-age]").hidden = state !== "live" && state !== "connecting";
   write(one("[data-connection-topics]"), String(topics));
   write(one("[data-connection-reconnects]"), String(reconnects));
   if (lastAt) write(one("[data-connection-last]"), `${short(new Date(lastAt), new Date())} ago`);
@@ -139,7 +145,11 @@ times();
 
 // --- The end of a session: nothing private stays on the screen
 
-live.onGone(() => {
+live.onGone((reason, topic) => {
+  if (topic && !topic.startsWith("inbox:")) {
+    toast({ words: "You can no longer see a part of this page. Reload it." });
+    return;
+  }
   store.clear();
   all("[data-private], script[type='application/json'], #row").forEach((element) => element.remove());
   document.title = "Signed out · Tocsin";

@@ -6,11 +6,15 @@ import { Centrifuge } from "centrifuge";
 const HOPEFUL_MS = 2000; // a lost line is "connecting" for so long, then "offline"
 const SIGNED_OUT = new Set([101, 103, 3500, 3503, 3507]);
 
+const SILENT_MS = 30_000; // the server speaks at least every 25 s
+
 let opened = 0;
+let heardAt = 0;
 class TimedSocket extends WebSocket {
   constructor(...args) {
     super(...args);
     this.addEventListener("open", () => (opened = performance.now()));
+    this.addEventListener("message", () => (heardAt = Date.now()));
   }
 }
 
@@ -41,6 +45,7 @@ function judge() {
   if (facts.ended) return "offline";
   if (!navigator.onLine) return "offline";
   if (client.state === "connected") {
+    if (Date.now() - heardAt > SILENT_MS) return "stale";
     if ([...topics.values()].every((topic) => topic.whole)) return "live";
     return facts.wasLive ? "catching" : "connecting";
   }
@@ -60,7 +65,7 @@ function check() {
     facts.wasLive = true;
     facts.lostAt = null;
   } else if (before === "live" || !facts.lostAt) {
-    facts.lostAt = Date.now();
+    facts.lostAt = state === "stale" ? heardAt : Date.now();
     facts.age = null;
   }
   tell("state", { ...facts, state, since: facts.lostAt, topics: topics.size });
