@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from realtime.markets import prices
 from realtime.markets.actions import record
 from realtime.markets.models import Market, PriceAlert, Ticker
+from tests.browser.test_frame import findings
 
 BEGIN = prices.EPOCH + timedelta(days=20_000)
 
@@ -184,3 +185,21 @@ def test_the_overview_shows_the_same_prices_live(exchange, person, signed_in):
     expect(row.locator("[data-f=last]")).to_have_text("61,880.00")
     expect(page.locator("[data-wishes] [data-f=away]")).to_have_text("20.00 away")
     assert page.errors == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing_on_the_market_page(exchange, person, signed_in, theme, width):
+    user = person()
+    for number, state in enumerate(("armed", "fired", "paused")):
+        PriceAlert.objects.create(
+            owner=user, market=exchange.market, price=61900 + number, state=state, note="A note"
+        )
+    viewport = {"width": width, "height": 740}
+    page = signed_in(user, exchange.path, color_scheme=theme, viewport=viewport)
+    live(page)
+    if width == 360:
+        assert findings(page) == []
+        page.get_by_role("tab", name="Alerts").click()
+    page.locator(".minutes summary").click()
+    assert findings(page) == []
