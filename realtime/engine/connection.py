@@ -87,7 +87,10 @@ class Connection:
         if self._ended:
             return None
         now = self._loop.time()
-        if isinstance(frame, bytes) or len(frame.encode()) > settings.FRAME_BYTES:
+        if (
+            isinstance(frame, bytes)
+            or len(frame.encode(errors="surrogatepass")) > settings.FRAME_BYTES
+        ):
             return self._do(self._session.malformed())
         try:
             commands = codec.decode(frame, settings.FRAME_COMMANDS)
@@ -192,17 +195,20 @@ class Connection:
         try:
             match = topics.match(request.topic)
         except UnknownTopic:
-            return self._do(self._session.not_subscribed(request, Error.UNKNOWN_CHANNEL))
+            return self._not_joined(member, request, Error.UNKNOWN_CHANNEL)
         except BadTopic:
-            return self._do(self._session.not_subscribed(request, Error.BAD_REQUEST))
+            return self._not_joined(member, request, Error.BAD_REQUEST)
         answer = await joining.join(self._hub, member, match, request)
         if isinstance(answer, Error):
-            if self._members.get(member.topic) is member:
-                del self._members[member.topic]
-            return self._do(self._session.not_subscribed(request, answer))
+            return self._not_joined(member, request, answer)
         self._do(self._session.subscribed(request, answer))
         self._hub.begin(member)
         return None
+
+    def _not_joined(self, member: Member, request: Subscribe, error: Error) -> None:
+        if self._members.get(member.topic) is member:
+            del self._members[member.topic]
+        self._do(self._session.not_subscribed(request, error))
 
     # --- The wire
 

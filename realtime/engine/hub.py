@@ -223,7 +223,7 @@ class Hub:
         readers = self.rights.register.readers()
         for number, reader in enumerate(readers, start=1):
             reader.disconnect(Disconnect.SHUTDOWN)
-            if number % DRAIN_SLICE == 0:
+            if number % DRAIN_SLICE == 0 and number < len(readers):
                 await asyncio.sleep(over_s * DRAIN_SLICE / len(readers))
 
     async def stop(self) -> None:

@@ -75,7 +75,7 @@ class _Joining:
         self._member.skip = set(start.skip)
         result = start.result(data(snapshot, start.publications) if snapshot else None)
         if not self._match.declaration.history:
-            return replace(result, position=None)
+            return replace(result, position=None, was_recovering=self._request.since is not None)
         return result
 
     # --- From the ring: who was away for a moment costs one question
@@ -166,7 +166,7 @@ class _Joining:
             if start is not None:
                 return start
             left = deadline - loop.time()
-            if left <= 0:
+            if left < LOOK_S / 100:
                 return recovery.give_up(self._since, top, pending)
             await self._moved(min(LOOK_S, left))
 

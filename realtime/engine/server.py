@@ -33,7 +33,9 @@ class Server(Daphne):
         for listener in self.listeners:
             port = await listener.asFuture(asyncio.get_running_loop())
             port.stopListening()
-        await send_elsewhere(settings.DRAIN_S)
+        from realtime.engine import hub  # noqa: PLC0415  (needs the applications, which load later)
+
+        await hub.drain(settings.DRAIN_S)
         if requests := self.in_flight():
             await asyncio.wait(requests, timeout=REQUESTS_S)
         for task in self.in_flight():
@@ -44,10 +46,6 @@ class Server(Daphne):
         # a finished request loses its key while its connection is kept (daphne/server.py:277)
         running = (details.get("application_instance") for details in self.connections.values())
         return [task for task in running if task is not None and not task.done()]
-
-
-async def send_elsewhere(window_s: float) -> None:
-    """Each live connection of this process is told to reconnect."""
 
 
 def main() -> None:

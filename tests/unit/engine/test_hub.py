@@ -1,0 +1,376 @@
+"""The hub brings every publication to every member, once and in order, or says that it cannot."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from realtime.engine.envelope import Batch
+from realtime.protocol.codes import Disconnect, Unsubscribe
+from realtime.protocol.messages import Publication
+from tests.unit.engine.world import TOPIC, FakeClient, World
+from tests.virtual import VirtualLoop
+
+
+class Scene:
+    """A hub, its world and a clock of its own."""
+
+    def __init__(self, world=None, **tuning):
+        self.loop = VirtualLoop()
+        self.world = world or World()
+        self.hub = self.world.hub(**tuning)
+
+    def run(self, work):
+        return self.loop.run_until_complete(work)
+
+    def call(self, function, *values):
+        async def inside():
+            return function(*values)
+
+        return self.run(inside())
+
+    def client(self, user="ada"):
+        client = FakeClient(self.world, self.hub, user)
+        self.run(client.connect())
+        self.run(client.subscribe())
+        return client
+
+    def deliver(self, *messages):
+        async def take():
+            for message in messages:
+                self.hub.take(message)
+            await self.hub.settled()
+
+        self.run(take())
+
+    def deliver_all(self):
+        flying, self.world.flying = self.world.flying, []
+        self.deliver(*flying)
+
+    def close(self):
+        self.run(self.hub.stop())
+        self.loop.close()
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+def write(scene, count=1):
+    entries = [scene.world.write() for _ in range(count)]
+    scene.world.move()
+    return entries
+
+
+def test_what_is_committed_reaches_every_member(scene):
+    first, second = scene.client(), scene.client("grace")
+    entries = write(scene, 3)
+    scene.deliver_all()
+    assert first.rows == second.rows == entries
+
+
+def test_a_gap_is_closed_from_the_log(scene):
+    client = scene.client()
+    entries = write(scene) + write(scene) + write(scene)
+    scene.deliver(scene.world.flying[-1])
+    assert client.rows == entries
+
+
+def test_repeated_and_reordered_batches_are_harmless(scene):
+    client = scene.client()
+    entries = write(scene) + write(scene) + write(scene)
+    one, two, three = scene.world.flying
+    scene.deliver(two, one, two, three, one)
+    assert client.rows == entries
+
+
+def test_a_lost_last_batch_is_found_by_the_clock(scene):
+    client = scene.client()
+    entries = write(scene)
+    scene.loop.pass_time(1.1)
+    assert client.rows == entries
+
+
+def test_without_a_healthy_broker_the_log_is_looked_at_more_often(scene):
+    client = scene.client()
+    scene.world.broker.healthy = False
+    scene.loop.pass_time(1.1)
+    entries = write(scene)
+    scene.loop.pass_time(0.3)
+    assert client.rows == entries
+
+
+def test_rubbish_is_ignored_and_the_log_is_asked(scene):
+    client = scene.client()
+    entries = write(scene)
+    future = Publication(99, "13", None, "i", 13, 0)
+    scene.deliver(Batch(TOPIC, scene.world.epoch, (future,)))
+    scene.deliver(Batch(TOPIC, "foreign0", (future,)))
+    scene.deliver(Batch("nobody:1", "foreign0", (future,)))
+    assert client.rows == entries
+
+
+def test_a_burst_beyond_ring_and_page_arrives_whole(scene):
+    client = scene.client()
+    entries = write(scene, 100)
+    scene.deliver_all()
+    assert client.rows == entries
+
+
+def test_a_trimmed_gap_ends_the_subscription_and_a_new_snapshot_heals_it(scene):
+    client = scene.client()
+    entries = write(scene, 20)
+    scene.world.trim(3)
+    scene.loop.pass_time(1.1)
+    assert client.told == [Unsubscribe.INSUFFICIENT_STATE]
+    scene.run(client.subscribe())
+    assert client.rows == entries
+
+
+def test_a_log_begun_anew_ends_the_subscription(scene):
+    client = scene.client()
+    write(scene)
+    scene.world.reset()
+    scene.deliver_all()
+    assert client.told == [Unsubscribe.INSUFFICIENT_STATE]
+    scene.run(client.subscribe())
+    assert client.rows == []
+
+
+def test_one_revoked_hears_nothing_committed_after_it(scene):
+    client, other = scene.client(), scene.client("grace")
+    scene.world.revoke("ada")
+    entries = write(scene)
+    scene.deliver(scene.world.flying[-1])  # the revocation itself is lost
+    assert client.told == [Unsubscribe.SERVER]
+    assert client.rows == []
+    assert other.rows == entries
+
+
+def test_a_hold_ends_after_a_second_without_an_answer(scene):
+    client = scene.client()
+    scene.world.revoke("ada")
+    scene.world.grant("ada")
+    scene.world.move()
+    scene.loop.pass_time(0.5)
+    scene.deliver_all()
+    scene.world.grant("ada")
+    write(scene)
+
+    async def handled_then_broken():
+        answer = scene.hub.rights._authorise
+
+        async def fail(*values):
+            raise ConnectionError
+
+        scene.hub.rights._authorise = fail
+        scene.hub.take(scene.world.flying[-1])
+        return answer
+
+    scene.run(handled_then_broken())
+    scene.loop.pass_time(1.2)
+    assert client.told == [Unsubscribe.INSUFFICIENT_STATE]
+    assert client.rows == []
+
+
+def test_a_sign_out_closes_the_connection(scene):
+    client = scene.client()
+    scene.world.revoke("ada", session=True)
+    write(scene)
+    scene.deliver_all()
+    assert client.closed is Disconnect.FORCE
+    assert client.rows == []
+
+
+def test_a_database_that_went_back_sends_everybody_away(scene):
+    client = scene.client()
+    scene.world.revoke("someone")
+    scene.world.move()
+    scene.deliver_all()
+    scene.world.control_log.clear()
+    scene.loop.pass_time(1.1)
+    assert client.closed is Disconnect.SHUTDOWN
+
+
+def test_a_topic_nobody_listens_to_is_left_after_a_while(scene):
+    client = scene.client()
+    assert TOPIC in scene.world.broker.groups
+    scene.call(client.leave)
+    scene.loop.pass_time(3)
+    assert TOPIC in scene.world.broker.groups
+    scene.loop.pass_time(5)
+    assert TOPIC not in scene.world.broker.groups
+    scene.run(client.subscribe())
+    assert TOPIC in scene.world.broker.groups
+
+
+def test_rows_under_way_are_waited_for_and_do_not_come_twice(scene):
+    entries = [scene.world.write(), scene.world.write()]
+    client = FakeClient(scene.world, scene.hub, "ada")
+    scene.run(client.connect())
+
+    async def both():
+        task = scene.loop.create_task(client.subscribe())
+        await asyncio.sleep(0.3)
+        scene.world.move(limit=1)
+        entries.append(scene.world.write())
+        scene.world.move()
+        await task
+
+    scene.run(both())
+    scene.loop.pass_time(1.1)
+    assert sorted(client.rows) == entries
+    assert client.position.epoch == scene.world.epoch
+
+
+def test_rows_whose_news_does_not_come_are_skipped_later_and_never_recovered(scene):
+    entries = [scene.world.write()]
+    client = scene.client()
+    assert client.position.epoch.endswith("!")
+    entries += write(scene)
+    scene.loop.pass_time(1.1)
+    assert client.rows == entries
+
+
+def test_who_missed_little_is_recovered_from_the_ring(scene):
+    stays, client = scene.client("grace"), scene.client()
+    scene.call(client.leave)
+    entries = write(scene, 3)
+    scene.deliver_all()
+    scene.world.asked.clear()
+    scene.run(client.subscribe())
+    assert client.rows == stays.rows == entries
+    assert scene.world.asked == [("authorise", "ada")]
+
+
+def test_a_drained_hub_sends_everybody_elsewhere(scene):
+    clients = [scene.client() for _ in range(25)]
+    scene.run(scene.hub.drain(5))
+    assert {client.closed for client in clients} == {Disconnect.SHUTDOWN}
+    assert scene.loop.now == pytest.approx(4, abs=0.5)
+
+
+class HubMachine(RuleBasedStateMachine):
+    """Whatever the layer, the log, the database and the administrators do at whatever moment.
+
+    The clients check themselves that nothing comes twice, out of order, outside of a subscription
+    or after the right was lost. Here: in the end they have it all, or were told.
+    """
+
+    @initialize(seed=st.integers(0, 2**16), slow=st.booleans())
+    def begin(self, seed, slow):
+        delays = (0, 0, 0.01, 0.3, 0.7) if slow else (0, 0, 0.01, 0.05)
+        self.scene = Scene(World(random.Random(seed), delays, limit=6))
+        self.world, self.hub = self.scene.world, self.scene.hub
+        self.clients = []
+
+    @rule(user=st.sampled_from(["ada", "grace"]))
+    @precondition(lambda self: len(self.clients) < 4)
+    def someone_comes(self, user):
+        client = FakeClient(self.world, self.hub, user)
+
+        async def come():
+            await client.connect()
+            await client.subscribe()
+
+        self.clients.append(client)
+        client.joining = self.scene.loop.create_task(come())
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.clients)
+    def someone_subscribes_again(self, data):
+        client = data.draw(st.sampled_from(self.clients))
+        if client.joining.done() and client in self.hub.rights.register:
+            client.joining = self.scene.loop.create_task(client.subscribe())
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.clients)
+    def someone_unsubscribes(self, data):
+        self.scene.call(data.draw(st.sampled_from(self.clients)).leave)
+
+    @rule(count=st.integers(1, 4))
+    def rows_are_written(self, count):
+        for _ in range(count):
+            self.world.write()
+
+    @rule(limit=st.integers(1, 5))
+    def the_relay_moves(self, limit):
+        self.world.move(limit)
+
+    @rule(user=st.sampled_from(["ada", "grace"]), session=st.booleans())
+    def a_right_is_lost(self, user, session):
+        if not session or len(self.world.gone) == 0:
+            self.world.revoke(user, session=session)
+
+    @rule(user=st.sampled_from(["ada", "grace"]))
+    def a_right_is_given(self, user):
+        if user not in self.world.gone:
+            self.world.grant(user)
+
+    @rule(data=st.data(), again=st.booleans())
+    @precondition(lambda self: self.world.flying)
+    def a_message_arrives(self, data, again):
+        message = data.draw(st.sampled_from(self.world.flying))
+        if not again:
+            self.world.flying.remove(message)
+        self.scene.call(self.hub.take, message)
+
+    @rule()
+    def the_layer_forgets(self):
+        self.world.flying.clear()
+
+    @rule(keep=st.integers(0, 5))
+    def the_log_is_trimmed(self, keep):
+        self.world.trim(keep)
+
+    @rule()
+    def the_table_is_truncated(self):
+        self.world.reset()
+
+    @rule(away=st.booleans())
+    def the_database_comes_and_goes(self, away):
+        self.world.broken = away
+
+    @rule(healthy=st.booleans())
+    def redis_comes_and_goes(self, healthy):
+        self.world.broker.healthy = healthy
+
+    @rule(seconds=st.sampled_from([0.0, 0.02, 0.3, 1.1]))
+    def time_passes(self, seconds):
+        self.scene.loop.pass_time(seconds)
+
+    @invariant()
+    def nobody_is_held_for_ever(self):
+        now = self.scene.loop.now
+        for client in getattr(self, "clients", ()):
+            member = client.member
+            assert not (member and member.deadline and now > member.deadline + 0.1)
+
+    def teardown(self):
+        if not hasattr(self, "scene"):
+            return
+        self.world.broken = False
+        self.world.move(1000)
+        self.scene.loop.pass_time(8)
+        for client in self.clients:
+            if client.subscribed:
+                assert client.user not in self.world.denied | self.world.gone
+                assert sorted(client.rows) == self.world.rows, client.position
+            assert client.joining.done()
+            client.joining.exception()
+        self.scene.close()
+
+
+HubMachine.TestCase.settings = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+test_anything_at_any_moment = HubMachine.TestCase

@@ -1,0 +1,290 @@
+"""A small honest world for the hub: a table, an outbox, a log, a layer, rights; and its clients.
+
+It keeps the rules of correctness.md: an entry is visible with its row, a move takes revocations
+first, head and log agree. What it adds is bad luck: answers take their time, the layer loses,
+repeats and reorders, the log is trimmed or begun anew.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from types import SimpleNamespace
+
+from realtime.engine import joining
+from realtime.engine.doors import Doors, Tuning
+from realtime.engine.envelope import Batch, Reset
+from realtime.engine.history import Opening, Page, Snapshot
+from realtime.engine.hub import Hub
+from realtime.engine.members import Grant, Member, Person
+from realtime.engine.revocation import CONTROL, Identities
+from realtime.engine.topics import Authorisation, History, Latest, Match
+from realtime.protocol.codes import Error
+from realtime.protocol.messages import Position, Publication, Subscribe
+
+TOPIC = "items:1"
+NO_DELAY = (0.0,)
+
+
+class World:
+    def __init__(self, random=None, delays=NO_DELAY, *, limit=50, latest=False):
+        self.random, self.delays, self.limit = random, delays, limit
+        self.epoch, self.control_epoch = "epoch001", "control1"
+        self.floor = 0
+        self.rows, self.outbox, self.log = [], [], []
+        self.revocations = []
+        self.control_log = []
+        self.denied, self.gone = set(), set()
+        self.last_entry = 0
+        self.lost_right = defaultdict(set)
+        self.flying = []
+        self.broken = False
+        self.declaration = SimpleNamespace(history=Latest() if latest else History(size=limit))
+        self.broker = Layer(self)
+        self.asked = []
+
+    # --- Writers and the relay
+
+    def write(self, key=None):
+        """A row and its entry, in one commit."""
+        self.last_entry += 1
+        self.rows.append(self.last_entry)
+        self.lost_right[self.last_entry] = set(self.denied | self.gone)
+        self.outbox.append((self.last_entry, key))
+        return self.last_entry
+
+    def revoke(self, user, *, session=False):
+        (self.gone if session else self.denied).add(user)
+        kind = "session" if session else "user"
+        self.last_entry += 1
+        self.revocations.append((self.last_entry, {"kind": kind, kind: user}))
+
+    def grant(self, user):
+        self.denied.discard(user)
+        for entry in self.lost_right.values():
+            entry.discard(user)  # who has the right again may get what came in between
+        self.last_entry += 1
+        self.revocations.append((self.last_entry, {"kind": "user", "user": user}))
+
+    def move(self, limit=100):
+        """All revocations, then the lowest entries; what was appended flies to the hubs."""
+        for entry, body in self.revocations:
+            offset = len(self.control_log) + 1
+            data = json.dumps(body)
+            self.control_log.append(Publication(offset, data, None, "c", entry, offset))
+        if self.revocations:
+            self.flying.append(Batch(CONTROL, self.control_epoch, (self.control_log[-1],)))
+        self.revocations.clear()
+        moved = []
+        for entry, key in self.outbox[:limit]:
+            offset = self.top + 1
+            moved.append(Publication(offset, str(entry), key, "i", entry, len(self.control_log)))
+            self.log.append(moved[-1])
+        del self.outbox[:limit]
+        if moved:
+            self.flying.append(Batch(TOPIC, self.epoch, tuple(moved)))
+
+    def trim(self, keep):
+        for publication in self.log[: max(0, len(self.log) - keep)]:
+            self.floor = publication.offset
+        self.log = [p for p in self.log if p.offset > self.floor]
+
+    def reset(self):
+        self.epoch = f"epoch{int(self.epoch[5:]) + 1:03d}"
+        self.rows, self.outbox, self.log, self.floor = [], [], [], 0
+        self.flying.append(Reset(TOPIC, self.epoch))
+
+    @property
+    def top(self):
+        return self.log[-1].offset if self.log else self.floor
+
+    # --- The doors of the hub
+
+    def doors(self):
+        return Doors(
+            broker=self.broker,
+            since=self.since,
+            heads=self.heads,
+            control_since=self.control_since,
+            open_topic=self.open_topic,
+            authorise=self.authorise,
+            identify=self.identify,
+        )
+
+    async def _answer(self, look):
+        """Look at one instant, somewhere in the time that the question takes."""
+        await self._wait()
+        if self.broken:
+            raise ConnectionError("the database is away")
+        found = look()
+        await self._wait()
+        return found
+
+    async def _wait(self):
+        await asyncio.sleep(self.random.choice(self.delays) if self.random else 0)
+
+    def _page(self, position, limit):
+        found = [p for p in self.log if p.offset > position.offset]
+        whole = position.epoch in {"", self.epoch} and self.floor <= position.offset <= self.top
+        return Page(
+            Position(self.epoch, self.top),
+            tuple(found[:limit]) if whole else (),
+            whole=whole,
+            control=len(self.control_log),
+            complete=whole and len(found) <= limit,
+        )
+
+    async def since(self, topic, position, limit):
+        self.asked.append(("since", position.offset))
+        return await self._answer(lambda: self._page(position, limit))
+
+    async def heads(self, topics):
+        def look():
+            heads = {CONTROL: Position(self.control_epoch, len(self.control_log))}
+            return {t: heads.get(t, Position(self.epoch, self.top)) for t in topics}
+
+        return await self._answer(look)
+
+    async def control_since(self, offset):
+        def look():
+            top = len(self.control_log)
+            found = tuple(self.control_log[offset:])
+            return Page(Position(self.control_epoch, top), found, offset <= top, top, offset <= top)
+
+        return await self._answer(look)
+
+    def allowed(self, user):
+        return user not in self.denied
+
+    async def open_topic(self, user, match, position, limit):
+        def look():
+            covers = len(self.control_log)
+            if not self.allowed(user):
+                return Opening(False, covers, Position(self.epoch, self.top), 0)
+            top = Position(self.epoch, self.top)
+            if position is not None:
+                page = self._page(position, limit)
+                if page.whole and page.complete:
+                    return Opening(
+                        True, covers, top, covers, recovered=True, publications=page.publications
+                    )
+            rows = Snapshot(json.dumps(self.rows), {})
+            pending = frozenset(entry for entry, _ in self.outbox)
+            return Opening(True, covers, top, covers, snapshot=rows, pending=pending)
+
+        return await self._answer(look)
+
+    async def authorise(self, user, topic):
+        self.asked.append(("authorise", user))
+        return await self._answer(lambda: Authorisation(self.allowed(user), len(self.control_log)))
+
+    async def identify(self, keys):
+        return await self._answer(
+            lambda: Identities(
+                {key: key for key in keys if key not in self.gone}, len(self.control_log)
+            )
+        )
+
+    def hub(self, **tuning):
+        return Hub(self.doors(), Tuning(**{"ring_size": 8, "page": 5, **tuning}))
+
+
+class Layer:
+    """Carries nothing by itself: the test hands messages to `hub.take`."""
+
+    def __init__(self, world):
+        self.healthy = True
+        self.groups = set()
+
+    async def listen(self):
+        await asyncio.Event().wait()
+        yield
+
+    async def join(self, topic):
+        self.groups.add(topic)
+
+    async def leave(self, topic):
+        self.groups.discard(topic)
+
+
+class FakeClient:
+    """A connection and the SDK behind it: keeps rows and position, and checks what it is told."""
+
+    busy = False
+
+    def __init__(self, world, hub, user):
+        self.world, self.hub = world, hub
+        self.person = Person(user, session_key=user, session=user, grant=Grant(covers=0))
+        self.user = user
+        self.rows, self.position = [], None
+        self.member = None
+        self.told, self.closed = [], None
+        self.joining = None
+        self.errors = []
+
+    @property
+    def subscribed(self):
+        return self.member is not None and self.member.joined
+
+    async def connect(self):
+        await self.hub.start()
+        await self.hub.rights.introduce(self, lambda: self.hub.control_offset)
+        if not self.person.user:
+            self.hub.detach(self)
+            self.closed = "refused"
+
+    async def subscribe(self):
+        if self.closed or self.member is not None:
+            return
+        match = Match(TOPIC, self.world.declaration, {})
+        self.member = member = Member(self, TOPIC)
+        request = Subscribe(1, TOPIC, since=self.position)
+        answer = await joining.join(self.hub, member, match, request)
+        if self.member is not member:
+            return  # left meanwhile
+        if isinstance(answer, Error):
+            self.errors.append(answer)
+            self.member = None
+            return
+        self._start(answer)
+        self.hub.begin(member)
+
+    def _start(self, answer):
+        if not answer.recovered:
+            data = json.loads(answer.data)
+            self.rows = data["rows"]
+            for entry in data["publications"]:
+                self._take(entry)
+        else:
+            for publication in answer.publications:
+                self._take(int(publication.data))
+        offset = answer.publications[-1].offset if answer.publications else answer.position.offset
+        self.position = Position(answer.position.epoch, offset)
+
+    def push(self, packet):
+        assert self.subscribed, "a push outside of a subscription"
+        assert self.closed is None
+        for line in packet.text.split("\n"):
+            pub = json.loads(line)["push"]["pub"]
+            assert pub["offset"] > self.position.offset, "out of order"
+            self.position = Position(self.position.epoch, pub["offset"])
+            self._take(pub["data"])
+
+    def _take(self, entry):
+        assert entry not in self.rows, f"{entry} came twice"
+        assert self.user not in self.world.lost_right[entry], "after the right was lost"
+        self.rows.append(entry)
+
+    def leave(self):
+        if self.member is not None:
+            member, self.member = self.member, None
+            self.hub.quit(member)
+
+    def end(self, topic, code):
+        assert self.subscribed
+        self.told.append(code)
+        self.member = None
+
+    def disconnect(self, code):
+        self.closed = code
+        self.member = None
+        self.hub.detach(self)
