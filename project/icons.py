@@ -1,4 +1,4 @@
-"""`{% icon "bell" %}`: an outline icon of static/vendor/icons, inline: it takes the text's colour."""
+"""`{% icon "bell" %}`: an outline icon of static/vendor/icons, inline, in the text's colour."""
 
 import functools
 import re
