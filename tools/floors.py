@@ -59,7 +59,16 @@ def audited() -> tuple[bool, str]:
             True,
             "not audited: pip-audit is not installed, the table above is all that was asked",
         )
-    command = [sys.executable, "-m", "pip_audit", "--strict", "-r", "requirements.txt", "--no-deps"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--strict",
+        "-r",
+        "requirements.txt",
+        "--no-deps",
+        "--disable-pip",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode == 0:
         return True, "audited: pip-audit found nothing"

@@ -13,11 +13,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from project.servers import system_postgresql
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTHON = sys.executable
 CODE = ("project", "realtime", "tools", "tests", "bench")
 NOTHING_COLLECTED = 5
+SYSTEM = "postgresql-system"
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,22 @@ def pytest(name: str, *paths: str, **environment: str) -> Leg:
     return Leg(name, (PYTHON, "-m", "pytest", "-q", "--durations=3", *paths), environment)
 
 
+# the oldest supported, where the machine has one
+OLDER = [
+    pytest(
+        f"integration on PostgreSQL {found.parent.name}",
+        "tests/integration",
+        TOCSIN_TEST_DATABASE=SYSTEM,
+    )
+    for found in [system_postgresql()]
+    if found is not None
+]
 CHECKS = {
     "lint": [
         tool("ruff", "ruff", "check", "--quiet"),
         tool("format", "ruff", "format", "--check", "--quiet"),
         tool("codespell", "codespell"),
+        tool("dockerfile", "hadolint", "Dockerfile"),
     ],
     # its Django plugin loads the settings
     "types": [tool("mypy", "mypy", "project", "realtime", "tools", DEBUG="true")],
@@ -64,6 +78,7 @@ TESTS = {
     "integration": [
         pytest("integration on PostgreSQL", "tests/integration"),
         pytest("integration on SQLite", "tests/integration", TOCSIN_TEST_DATABASE="sqlite"),
+        *OLDER,
     ],
     "browser": [pytest("browser", "tests/browser", DJANGO_ALLOW_ASYNC_UNSAFE="true")],
     "faults": [pytest("faults", "tests/faults")],
