@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: a test of timeouts takes no time, and runs the same each time."""
+"""An event loop whose clock jumps: a test of timeouts takes no time and is the same each time."""
 
 import asyncio
 import selectors

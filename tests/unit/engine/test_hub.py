@@ -53,6 +53,7 @@ class Scene:
     def close(self):
         self.run(self.hub.stop())
         self.loop.close()
+        assert self.world.complaints == []
 
 
 @pytest.fixture
@@ -269,6 +270,9 @@ class HubMachine(RuleBasedStateMachine):
         self.scene = Scene(World(random.Random(seed), delays, limit=6))
         self.world, self.hub = self.scene.world, self.scene.hub
         self.clients = []
+        self.someone_comes("ada")
+        self.someone_comes("grace")
+        self.scene.loop.pass_time(3)
 
     @rule(user=st.sampled_from(["ada", "grace"]))
     @precondition(lambda self: len(self.clients) < 4)
@@ -333,9 +337,16 @@ class HubMachine(RuleBasedStateMachine):
     def the_table_is_truncated(self):
         self.world.reset()
 
-    @rule(away=st.booleans())
-    def the_database_comes_and_goes(self, away):
-        self.world.broken = away
+    @rule(limit=st.integers(1, 5))
+    def rows_are_written_and_moved(self, limit):
+        self.rows_are_written(limit)
+        self.the_relay_moves(limit)
+
+    @rule(seconds=st.sampled_from([0.02, 0.3, 1.5]))
+    def the_database_is_away(self, seconds):
+        self.world.broken = True
+        self.scene.loop.pass_time(seconds)
+        self.world.broken = False
 
     @rule(healthy=st.booleans())
     def redis_comes_and_goes(self, healthy):
@@ -352,10 +363,14 @@ class HubMachine(RuleBasedStateMachine):
             member = client.member
             assert not (member and member.deadline and now > member.deadline + 0.1)
 
+    @invariant()
+    def nobody_complains(self):
+        if hasattr(self, "world"):
+            assert self.world.complaints == []
+
     def teardown(self):
         if not hasattr(self, "scene"):
             return
-        self.world.broken = False
         self.world.move(1000)
         self.scene.loop.pass_time(8)
         for client in self.clients:
@@ -363,12 +378,12 @@ class HubMachine(RuleBasedStateMachine):
                 assert client.user not in self.world.denied | self.world.gone
                 assert sorted(client.rows) == self.world.rows, client.position
             assert client.joining.done()
-            client.joining.exception()
+            assert client.joining.exception() is None
         self.scene.close()
 
 
 HubMachine.TestCase.settings = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
