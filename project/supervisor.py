@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
 STEADY_S = 20.0  # who lived so long starts again at once
-STOP_S = 12.0
+STOP_S = 14.0  # more than a web process takes to drain
+LAST_WORDS_S = 1.0
 LINE_BYTES = 1 << 20
 
 
@@ -62,8 +63,9 @@ class Supervisor:
         finally:
             del self.pids[program.name]
             _kill_group(process.pid)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(reading, 1)
+            # not wait_for: on 3.11 it may swallow a cancellation that comes as the line ends
+            await asyncio.wait([reading], timeout=LAST_WORDS_S)
+            reading.cancel()
 
     async def stop(self) -> None:
         """TERM to all, to the `last` ones when the others are gone; KILL to who stays too long."""
@@ -114,7 +116,8 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
         except TimeoutError:
             self._say(program.name, f"did not stop within {STOP_S:g} s: killed")
             _kill_group(process.pid)
