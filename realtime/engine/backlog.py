@@ -50,7 +50,7 @@ class Backlog:
         """It is time to give the reader up; it comes back and recovers."""
         if self.bytes > HARD * self._bound:
             return True
-        return self._over_since is not None and now - self._over_since > self._slow_s
+        return self._over_since is not None and now >= self._over_since + self._slow_s
 
     @property
     def due(self) -> float | None:

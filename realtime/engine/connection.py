@@ -222,7 +222,10 @@ class Connection:
         now = self._loop.time()
         if self._backlog.too_slow(now) and not self._session.closed:
             return self.disconnect(Disconnect.SLOW)
+        late = self._backlog.due
         self._backlog.sent(len(text), now)
+        if self._backlog.due != late:
+            self._wind()
         self._sent_bytes += len(text)
         self._send(text)
         if self._backlog.wants_ping and not self._session.closed:

@@ -1,0 +1,36 @@
+"""What is kept of a topic in memory, and how several pushes become one frame."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.engine.ring import Ring, Slot, newest_of_each_key, pack
+from realtime.protocol.messages import Publication
+
+
+def slot(offset, key="a", frame="x" * 10):
+    return Slot(Publication(offset, "{}", key, "u", offset, 0), frame)
+
+
+@given(st.integers(1, 40), st.integers(1, 10), st.integers(10, 200), st.integers(0, 40))
+def test_whoever_stands_at_the_base_or_after_it_misses_nothing(count, most, most_bytes, offset):
+    ring = Ring(0, most, most_bytes)
+    for number in range(1, count + 1):
+        ring.append(slot(number))
+    assert len(ring) <= most
+    assert len(ring) * 10 <= most_bytes
+    if ring.covers(offset):
+        assert [s.offset for s in ring.after(offset)] == list(range(offset + 1, count + 1))
+
+
+def test_conflated_the_newest_of_each_key_stays_in_the_order_of_offsets():
+    slots = [slot(1, "a"), slot(2, "b"), slot(3, "a"), slot(4, "c"), slot(5, "b")]
+    assert [s.offset for s in newest_of_each_key(slots)] == [3, 4, 5]
+
+
+@given(st.lists(st.integers(1, 50)), st.integers(1, 100))
+def test_packed_frames_say_the_same_in_the_same_order(sizes, most_bytes):
+    slots = [slot(n, frame="x" * size) for n, size in enumerate(sizes)]
+    packets = pack(slots, most_bytes)
+    assert [line for p in packets for line in p.text.split("\n")] == [s.frame for s in slots]
+    assert sum(p.pushes for p in packets) == len(slots)
+    assert all(len(p.text) <= most_bytes + p.pushes or p.pushes == 1 for p in packets)
