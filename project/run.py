@@ -175,6 +175,7 @@ async def main() -> None:
     options = Options.read(os.environ)
     demand_free(options)
     os.environ.setdefault("DEBUG", "true")
+    os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR}/tocsin.sqlite3")
     os.environ["PYTHONUNBUFFERED"] = "1"
     supervisor = Supervisor(say)
     starting = asyncio.create_task(start(supervisor, options))
@@ -193,10 +194,14 @@ async def main() -> None:
     say("tocsin", "stopped")
 
 
-if __name__ == "__main__":
+def cli() -> None:
     VAR.mkdir(exist_ok=True)
     try:
         with alone():
             asyncio.run(main())
     except (RunError, servers.ServerError) as error:
         sys.exit(f"make run: {error}")
+
+
+if __name__ == "__main__":
+    cli()

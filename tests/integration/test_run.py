@@ -1,0 +1,102 @@
+"""`make run`: everything comes up, stays up, and ends together; on SQLite, as it does."""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import processes
+from tests.processes import eventually, family, named, running, status
+
+pytestmark = [
+    pytest.mark.sqlite,
+    pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it reads /proc"),
+]
+PROGRAMS = {"redis": "redis.sock", "relay": "manage.py relay", "market": "manage.py replay"}
+
+
+def run(var, port, *, shell="exec"):
+    code = (
+        f"import pathlib; from project import run; run.VAR = pathlib.Path({str(var)!r}); run.cli()"
+    )
+    # its own Redis and database, as on a machine where nothing is set
+    script = f'unset REDIS_URL DATABASE_URL DEBUG SECRET_KEY; {shell} "$0" -c "$1"'
+    return running("sh", "-c", script, sys.executable, code, PORT=str(port), WORKERS="1")
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory):
+    return tmp_path_factory.mktemp("var")
+
+
+def test_a_newcomer_sees_the_address_and_the_logins_and_one_port_listens(var):
+    port = processes.free_port()
+    with run(var, port) as program:
+        program.until(rf"Tocsin is ready:  http://127\.0\.0\.1:{port}/", deadline_s=120)
+        program.until("admin / admin")
+        assert status(f"http://127.0.0.1:{port}/") == 200
+        assert status(f"http://127.0.0.1:{port}/login/") == 200
+        everybody = family(program.process.pid)
+        for name, word in PROGRAMS.items():
+            assert named(everybody, word), name
+        assert processes.listening_ports(everybody) == {port}
+
+        with run(var, processes.free_port()) as second:
+            assert second.process.wait(30) != 0
+            second.until("already running in this checkout")
+
+        [relay] = named(everybody, PROGRAMS["relay"])
+        os.kill(relay, signal.SIGKILL)
+        program.until(r"relay .*ended \(SIGKILL\); starts again")
+        program.until("relay.leading", times=2)
+        eventually(lambda: status(f"http://127.0.0.1:{port}/readyz") == 200)
+
+        everybody = family(program.process.pid)
+        assert program.end() == 0
+        assert not processes.alive(everybody)
+        program.until("stopped")
+
+
+def test_the_second_time_it_goes_on_and_ends_by_int_though_a_shell_ignores_it(var):
+    port = processes.free_port()
+    with run(var, port, shell="trap '' INT; exec") as program:
+        program.until("Tocsin is ready", deadline_s=120)
+        program.until("replay.resumed")
+        everybody = family(program.process.pid)
+        assert program.end(signal.SIGINT) == 0
+        assert not processes.alive(everybody)
+
+
+def test_it_may_be_stopped_while_it_starts(tmp_path):
+    with run(tmp_path, processes.free_port()) as program:
+        program.until("redis ")
+        everybody = family(program.process.pid)
+        assert program.end() == 0
+        assert not processes.alive(everybody)
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(tmp_path):
+    with run(tmp_path, processes.free_port()) as program:
+        program.until("Tocsin is ready", deadline_s=120)
+        everybody = family(program.process.pid)
+        program.end(signal.SIGKILL)
+        eventually(lambda: not processes.alive(everybody))
+
+
+def test_a_taken_port_is_a_clear_error(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with run(tmp_path, port) as program:
+            assert program.process.wait(30) != 0
+            program.until(f"port {port} on 127.0.0.1 cannot be used")
+            program.until(f"make run PORT={port + 1}")
+
+
+@pytest.mark.parametrize("port", ["http", "0", "70000"])
+def test_a_port_that_is_none_is_a_clear_error(tmp_path, port):
+    with run(tmp_path, port) as program:
+        assert program.process.wait(30) != 0
+        program.until(f"PORT={port} is not a number from 1 to 65535")

@@ -1,0 +1,84 @@
+"""`manage.py serve`: one socket, several processes; one that dies is not missed."""
+
+import os
+import signal
+import socket
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests import processes
+from tests.processes import eventually, family, manage, named, running, status
+
+WORKER = "realtime.engine.server"
+
+
+@pytest.fixture
+def port():
+    return processes.free_port()
+
+
+@pytest.fixture
+def serve(port):
+    with running(*manage("serve", "--workers", "2", "--port", str(port))) as program:
+        program.until("server.started")
+        eventually(lambda: status(f"http://127.0.0.1:{port}/healthz") == 200)
+        yield program
+
+
+def workers(program):
+    return named(family(program.process.pid), f"-m {WORKER}")
+
+
+def test_a_killed_process_is_replaced_and_nobody_is_turned_away(serve, port):
+    before = workers(serve)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    assert {status(f"http://127.0.0.1:{port}/healthz") for _ in range(20)} == {200}
+    serve.until("worker.died")
+    after = eventually(lambda: len(found := workers(serve)) == 2 and found)
+    assert set(after) - set(before)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_in_order_with_all_its_processes(serve, how):
+    everybody = family(serve.process.pid)
+    assert serve.end(how, 20) == 0
+    assert not processes.alive(everybody)
+    serve.until("server.stopped")
+
+
+def test_an_idle_connection_kept_open_does_not_hold_up_the_end(serve, port):
+    with socket.create_connection(("127.0.0.1", port)) as kept:
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert kept.recv(12) == b"HTTP/1.1 200"
+        assert serve.end(deadline_s=12) == 0
+    assert "Traceback" not in serve.said
+
+
+def test_a_taken_port_is_said(serve, port):
+    with running(*manage("serve", "--port", str(port))) as second:
+        assert second.process.wait(30) != 0
+        second.until(f"cannot listen on 127.0.0.1 port {port}.*choose another --port")
+
+
+@pytest.fixture
+def _signals():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_processes_that_die_at_once_end_the_command(port, monkeypatch):
+    monkeypatch.setattr("realtime.engine.management.commands.serve.sys.executable", "false")
+    monkeypatch.setattr("realtime.engine.management.commands.serve.FIRST_WAIT_S", 0.01)
+    with pytest.raises(CommandError, match=r"ended 5 times in a row, at once \(exit code 1\)"):
+        call_command("serve", port=port, workers=1)
+    assert status(f"http://127.0.0.1:{port}/healthz") is None
+
+
+def test_no_process_is_not_a_server(port):
+    with pytest.raises(CommandError, match="at least 1"):
+        call_command("serve", port=port, workers=0)
