@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import structlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Model, Q, QuerySet
 
 from realtime.engine import canon, names, pool, sql
@@ -245,7 +245,10 @@ def load_user(user_id: str) -> Any:
 
 
 def authorise_now(user: Any, match: Match) -> bool:
-    """May this person subscribe? An `allows` that raises has said no."""
+    """May this person subscribe? An `allows` that raises has said no.
+
+    A database that does not answer has said nothing: its OperationalError passes, and is asked again.
+    """
     people = limited_to(match.topic)
     if not user.is_authenticated:
         if people is not None or not match.declaration.anonymous:
@@ -254,6 +257,8 @@ def authorise_now(user: Any, match: Match) -> bool:
         return False
     try:
         return bool(match.declaration.allows(user, **match.params))
+    except (OperationalError, InterfaceError):
+        raise
     except Exception:
         log.exception("allows.failed", namespace=namespace_of(match.topic))
         return False
