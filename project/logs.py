@@ -30,20 +30,42 @@ QUERY = re.compile(r"\?\S*")
 SHORTEST_SECRET = 8
 
 
+def requests(_: object, __: str, event: EventDict) -> EventDict:
+    """The house's names; answered probes are not told; links lose what is secret in them."""
+    name = event.get("event")
+    if name in NAMES:
+        event["event"] = NAMES[name]
+        request = str(event.get("request", ""))
+        if PROBES.match(request) and event.get("code") == 200:  # noqa: PLR2004
+            raise structlog.DropEvent
+        event["request"] = ONE_TIME.sub(r"\1…", QUERY.sub("?…", request))
+    return event
+
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    requests,
+]
+LOGGERS: dict[str, Any] = {
+    # Django's own handlers of these would say everything twice
+    "django": {"handlers": [], "propagate": True},
+    "django.request": {"level": "ERROR"},  # 4xx are in request.finished
+    "django.server": {"handlers": [], "propagate": True},
+    "daphne": {"level": "WARNING"},
+    "asyncio": {"level": "WARNING"},
+}
+
+
 def configured(*, debug: bool, level: str, secrets: Iterable[str]) -> dict[str, Any]:
     """Configure structlog; returns Django's LOGGING. No line shows one of `secrets`."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        requests,
-    ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared,
+            *SHARED,
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -58,7 +80,7 @@ def configured(*, debug: bool, level: str, secrets: Iterable[str]) -> dict[str, 
             *(_readable() if debug else _json()),
             _hide(secrets),
         ],
-        "foreign_pre_chain": shared,
+        "foreign_pre_chain": SHARED,
     }
     return {
         "version": 1,
@@ -66,27 +88,8 @@ def configured(*, debug: bool, level: str, secrets: Iterable[str]) -> dict[str, 
         "formatters": {"event": formatter},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event"}},
         "root": {"handlers": ["console"], "level": level},
-        "loggers": {
-            # Django's own handlers of these would say everything twice
-            "django": {"handlers": [], "propagate": True},
-            "django.request": {"level": "ERROR"},  # 4xx are in request.finished
-            "django.server": {"handlers": [], "propagate": True},
-            "daphne": {"level": "WARNING"},
-            "asyncio": {"level": "WARNING"},
-        },
+        "loggers": LOGGERS,
     }
-
-
-def requests(_: object, __: str, event: EventDict) -> EventDict:
-    """The house's names; answered probes are not told; links lose what is secret in them."""
-    name = event.get("event")
-    if name in NAMES:
-        event["event"] = NAMES[name]
-        request = str(event.get("request", ""))
-        if PROBES.match(request) and event.get("code") == 200:  # noqa: PLR2004
-            raise structlog.DropEvent
-        event["request"] = ONE_TIME.sub(r"\1…", QUERY.sub("?…", request))
-    return event
 
 
 def _readable() -> list[Processor]:

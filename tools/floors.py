@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tools" / "floors.toml"
 FILES = ("requirements.txt", "requirements-dev.txt")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
-FOUND = re.compile(r"Found \d+ known vulnerabilit")
+FOUND = re.compile(r"Found \d+ known vulnerabilit(?:y|ies)")  # codespell:ignore
 PLANTED = "django==4.2.0\ndaphne==4.2.1 ; python_version < '4'\n"
 
 
@@ -74,7 +74,11 @@ def audited() -> tuple[bool, str]:
         return True, "audited: pip-audit found nothing"
     if FOUND.search(done.stdout + done.stderr):
         return False, done.stdout + done.stderr
-    return True, f"not audited: pip-audit reached no advisory source\n{done.stderr.strip()[-300:]}"
+    return True, f"not audited: pip-audit reached no advisory source ({_last(done.stderr)})"
+
+
+def _last(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
 
 
 def main() -> int:
