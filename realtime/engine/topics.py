@@ -247,7 +247,7 @@ def load_user(user_id: str) -> Any:
 def authorise_now(user: Any, match: Match) -> bool:
     """May this person subscribe? An `allows` that raises has said no.
 
-    A database that does not answer has said nothing: its OperationalError passes, and is asked again.
+    A database that does not answer has said nothing: its error passes, and it is asked again.
     """
     people = limited_to(match.topic)
     if not user.is_authenticated:
