@@ -78,7 +78,7 @@ class TickerAdmin(ReadOnly):
         if ticker.change is None:
             return "-"
         sign = "▲ +" if ticker.change > 0 else "▼ −" if ticker.change < 0 else ""
-        return f"{sign}{abs(ticker.change):.2f} %"
+        return f"{sign}{abs(ticker.change):,.2f} %"
 
 
 @admin.register(Trade)

@@ -4,7 +4,7 @@ Prices and quantities have 15 digits, 8 of them after the point as the exchange 
 keeps a Decimal as a float, which is exact for 15 digits and no more.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -74,10 +74,11 @@ class Ticker(models.Model):
 
     @property
     def change(self) -> Decimal | None:
-        """Change since the first trade of the run, in per cent."""
+        """Change since the first trade of the run, in per cent, as it is shown: two digits."""
         if self.last is None or not self.open:
             return None
-        return (self.last - self.open) / self.open * 100
+        share = (self.last - self.open) / self.open * 100
+        return share.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 class Side(models.TextChoices):

@@ -72,7 +72,7 @@ class Watched:
         if change is None:
             return "–"
         arrow = {"up": "▲ +", "down": "▼ −", "": ""}[self.way]
-        return f"{arrow}{abs(change):.2f} %"
+        return f"{arrow}{abs(change):,.2f} %"
 
     @property
     def age(self) -> str:

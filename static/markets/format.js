@@ -26,13 +26,12 @@ export function distance(one, other) {
   return gap < 0n ? -gap : gap;
 }
 
-/** Change in per cent with sign and arrow, and its direction: up, down or nothing. */
+/** Change in per cent with sign and arrow, and its direction: nothing where 0.00 % is shown. */
 export function change(last, open) {
   if (!last || !open || !Number(open)) return { text: "–", way: "" };
-  const gap = scaled(last) - scaled(open);
-  const share = (Math.abs(Number(gap)) / Number(scaled(open))) * 100;
-  const way = gap > 0n ? "up" : gap < 0n ? "down" : "";
-  return { text: `${{ up: "▲ +", down: "▼ −", "": "" }[way]}${share.toFixed(2)} %`, way };
+  const hundredths = (distance(last, open) * 20_000n + scaled(open)) / (scaled(open) * 2n); // rounded
+  const way = !hundredths ? "" : scaled(last) > scaled(open) ? "up" : "down";
+  return { text: `${{ up: "▲ +", down: "▼ −", "": "" }[way]}${plain(hundredths * 1_000_000n, 2)} %`, way };
 }
 
 /** "2024-08-08T23:54:15.342000Z" as 23:54:15.342; the recording's times are UTC. */

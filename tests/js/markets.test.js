@@ -20,6 +20,10 @@ test("change has sign, arrow and direction, and none where nothing moved", () =>
   assert.deepEqual(change("61686.00", "61837.63"), { text: "▼ −0.25 %", way: "down" });
   assert.deepEqual(change("101", "100"), { text: "▲ +1.00 %", way: "up" });
   assert.deepEqual(change("100", "100"), { text: "0.00 %", way: "" });
+  assert.deepEqual(change("61837.00", "61837.63"), { text: "0.00 %", way: "" });
+  assert.deepEqual(change("100.004999", "100"), { text: "0.00 %", way: "" });
+  assert.deepEqual(change("100.005", "100"), { text: "▲ +0.01 %", way: "up" });
+  assert.deepEqual(change("2100", "100"), { text: "▲ +2,000.00 %", way: "up" });
   assert.deepEqual(change(null, "100"), { text: "–", way: "" });
 });
 
