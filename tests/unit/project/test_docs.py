@@ -1,0 +1,35 @@
+"""The pages of docs/ name only what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
+
+
+def defined_in_tests() -> set[str]:
+    text = "\n".join(path.read_text() for path in ROOT.glob("tests/**/*.py"))
+    return set(re.findall(r"(?:def|class) (test_\w+|\w+Machine)\b", text))
+
+
+def test_every_test_that_the_proofs_name_exists():
+    page = (ROOT / "docs/explanation/correctness.md").read_text()
+    named = set(re.findall(r"`(test_\w+|\w+Machine)`", page))
+    assert len(named) > 40
+    assert named - defined_in_tests() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_files_that_a_page_names_exist(page):
+    text = page.read_text()
+    links = [
+        link.split("#")[0]
+        for link in re.findall(r"\]\(([^)]+)\)", text)
+        if not link.startswith(("http", "#"))
+    ]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    files = re.findall(r"`((?:realtime|project|tests|tools|docs|templates|static)/[\w./-]+)`", text)
+    missing += [name for name in files if not (ROOT / name).exists() and "vendor" not in name]
+    assert missing == []
