@@ -1,7 +1,8 @@
 """One web process: Daphne on a listening socket it inherits, with an orderly end.
 
 At TERM it accepts nothing more, sends its live connections elsewhere (3001, spread over
-TOCSIN_DRAIN_S), lets the requests in flight finish, and is gone. `manage.py serve` starts it.
+TOCSIN_DRAIN_S), lets the requests in flight finish, and is gone. `manage.py serve` starts it, and
+it ends as orderly when `serve` is gone.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from daphne.server import Server as Daphne  # isort:skip
 
 import argparse
 import asyncio
+import os
 from typing import Any
 
 from django.utils.module_loading import import_string
-from twisted.internet import defer
+from twisted.internet import defer, reactor
+from twisted.internet.task import LoopingCall
 
 from realtime.engine.conf import settings
 
 REQUESTS_S = 5.0
+ORPHAN_CHECK_S = 1.0
 FOREVER = -1
 
 
@@ -48,12 +52,20 @@ class Server(Daphne):
         return [task for task in running if task is not None and not task.done()]
 
 
+def end_without(parent: int) -> None:
+    """A killed `serve` cannot end its processes, and they would hold its port for ever."""
+    if os.getppid() != parent:
+        reactor.stop()  # type: ignore[misc]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="the inherited listening socket")
     parser.add_argument("--proxy-headers", action="store_true", help="believe X-Forwarded-For")
     parser.add_argument("application", help="module:name of the ASGI application")
     options = parser.parse_args()
+    watch = LoopingCall(end_without, os.getppid())
+    watch.start(ORPHAN_CHECK_S, now=False)
     Server(
         import_string(options.application.replace(":", ".")),
         endpoints=[f"fd:fileno={options.fd}"],

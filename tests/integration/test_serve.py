@@ -48,6 +48,12 @@ def test_it_ends_in_order_with_all_its_processes(serve, how):
     serve.until("server.stopped")
 
 
+def test_a_killed_server_leaves_no_process_behind(serve):
+    everybody = workers(serve)
+    os.kill(serve.process.pid, signal.SIGKILL)
+    eventually(lambda: not processes.alive(everybody))
+
+
 def test_an_idle_connection_kept_open_does_not_hold_up_the_end(serve, port):
     with socket.create_connection(("127.0.0.1", port)) as kept:
         kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
