@@ -7,6 +7,7 @@ keeps an event loop that no asynchronous test could share.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,10 +101,14 @@ def run(leg: Leg) -> Outcome:
         text=True,
         errors="replace",
     ) as process:
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            last = line.strip().strip("= ") or last
+        try:
+            for line in process.stdout or ():
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                last = line.strip().strip("= ") or last
+        except KeyboardInterrupt:
+            process.terminate()  # its servers end with it
+            raise
     is_pytest = "pytest" in leg.command
     # an empty folder collects nothing: no test, no failure
     passed = process.returncode in ({0, NOTHING_COLLECTED} if is_pytest else {0})
@@ -125,7 +130,13 @@ def main(goal: str) -> int:
     if goal not in GOALS:
         print(f"unknown: {goal}; known: {', '.join(GOALS)}")
         return 2
-    outcomes = [run(leg) for leg in GOALS[goal]]
+    # stopped by whom it may: the leg that runs ends too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        outcomes = [run(leg) for leg in GOALS[goal]]
+    except KeyboardInterrupt:
+        print("\ninterrupted")
+        return 130
     print(f"\n── summary of `{goal}`\n{summary(outcomes)}", flush=True)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
