@@ -64,6 +64,16 @@ def test_a_trade_is_on_the_screen_when_it_is_committed(exchange, person, signed_
     assert page.errors == []
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_long_tape_does_not_lengthen_the_page(exchange, person, signed_in, width):
+    exchange.trade(*["61655.50"] * 60)
+    page = signed_in(person(), exchange.path, viewport={"width": width, "height": 740})
+    live(page)
+    expect(page.locator(".trade-rows li")).to_have_count(50)
+    below = "document.documentElement.scrollHeight - document.querySelector('main').offsetHeight"
+    assert page.evaluate(below) <= 48  # the top bar
+
+
 def test_a_clicked_price_becomes_an_alert_that_fires_and_tells(exchange, person, signed_in):
     user = person()
     page = signed_in(user, exchange.path)
