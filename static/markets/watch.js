@@ -61,6 +61,7 @@ export function watcher(tickers, markets, symbol) {
 function spark(row, body, direction, anew) {
   const line = row.querySelector(".spark polyline");
   if (!line || !body.last || !body.recorded_at) return;
+  way(row.querySelector(".spark"), direction);
   const known = (line.prices ??= { second: "", values: [] });
   if (anew) known.values = [];
   const second = clock(body.recorded_at, 8);
@@ -76,5 +77,4 @@ function spark(row, body, direction, anew) {
     "points",
     known.values.map((price, n) => `${(n * step).toFixed(1)},${(1 + 18 * (1 - (price - low) / span)).toFixed(1)}`).join(" "),
   );
-  way(row.querySelector(".spark"), direction);
 }
