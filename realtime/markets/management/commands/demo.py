@@ -48,8 +48,8 @@ GREETINGS = (
         "message",
         "Open your inbox twice",
         (
-            "In two tabs, or on two devices: what you read or archive in one changes in the other at "
-            "once, and the count on the bell with it."
+            "In two tabs, or on two devices: what you read or archive in one changes in the other "
+            "at once, and the count on the bell with it."
         ),
         "/inbox/",
     ),
@@ -57,8 +57,8 @@ GREETINGS = (
         "message",
         "Your price alerts are set",
         (
-            "Each is decided on every committed trade and tells you when the market trades through its "
-            "price. Change them, or set more, on the market's page."
+            "Each is decided on every committed trade and tells you when the market trades "
+            "through its price. Change them, or set more, on the market's page."
         ),
         "/market/BTCUSDT/",
     ),
