@@ -93,14 +93,11 @@ def merge(
     """
     later = [publication for publication in publications if publication.offset > top.offset]
     came = [publication for publication in later if publication.entry in pending]
-    if len(came) < len(pending) or not _follow(top.offset, later):
-        return None
     end = came[-1].offset if came else top.offset
-    behind = tuple(
-        publication
-        for publication in later
-        if publication.offset < end and publication.entry not in pending
-    )
+    contained = [publication for publication in later if publication.offset <= end]
+    if len(came) < len(pending) or not _follow(top.offset, contained):
+        return None
+    behind = tuple(publication for publication in contained if publication.entry not in pending)
     return Start(
         Position(top.epoch, end), end, was_recovering=since is not None, publications=behind
     )

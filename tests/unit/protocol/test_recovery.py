@@ -118,6 +118,13 @@ def test_rows_wait_for_what_they_contain_and_begin_behind_it():
     )
 
 
+def test_a_hole_behind_the_last_one_under_way_means_nothing():
+    """In a compacted topic it is a replaced value; the pushes go on from the log all the same."""
+    assert merge(None, Position(E, 5), frozenset(), pubs(7, 9)) == Start(Position(E, 5), 5)
+    start = merge(None, Position(E, 5), {60}, [pub(6, 60), pub(9)])
+    assert start == Start(Position(E, 6), 6)
+
+
 def test_a_hole_behind_the_rows_is_waited_for():
     assert merge(None, Position(E, 5), {80}, [pub(6), pub(8, 80)]) is None
 
