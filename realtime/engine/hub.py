@@ -15,6 +15,7 @@ import structlog
 
 from realtime.engine import doors, metrics
 from realtime.engine.envelope import Reset
+from realtime.engine.exceptions import Unavailable
 from realtime.engine.feed import SLICE, Feed
 from realtime.engine.groups import Groups
 from realtime.engine.limits import Seats
@@ -55,6 +56,7 @@ class Hub:
         self.upkeep = Upkeep(self)
         self._starting = asyncio.Lock()
         self._running = False
+        self._restarts = 0
         self._pumping: set[str] = set()
 
     async def start(self) -> None:
@@ -111,9 +113,17 @@ class Hub:
                 feed.idle_since = asyncio.get_running_loop().time()
 
     async def attach(self, reader: Reader) -> None:
-        """Find out who the reader speaks for, and have it within reach of every revocation."""
+        """Find out who the reader speaks for, and have it within reach of every revocation.
+
+        Raises Unavailable, and whatever a database that is down raises.
+        """
         await self.start()
+        restarts = self._restarts
         await self.rights.introduce(reader, lambda: self.control_offset)
+        if restarts != self._restarts:
+            # its identity is of the former count of revocations
+            self.detach(reader)
+            raise Unavailable("the revocations began anew")
 
     def resume(self, reader: Reader) -> None:
         """The reader is not busy any more."""
@@ -216,7 +226,8 @@ class Hub:
         for feed in self.feeds.values():
             self.lose(feed, why)
         self.control = None
-        self.upkeep.control_changed()
+        self._restarts += 1
+        self.upkeep.forget_control()
 
     async def drain(self, over_s: float) -> None:
         """Tell every connection to reconnect elsewhere, spread over `over_s`."""

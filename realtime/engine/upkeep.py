@@ -130,6 +130,11 @@ class Upkeep:
                 return False
         return self._hub.control is not None
 
+    def forget_control(self) -> None:
+        """What was wanted was of a count of revocations that is no more."""
+        self._wanted = 0
+        self.control_changed()
+
     def control_changed(self) -> None:
         moved, self._control_moved = self._control_moved, []
         for future in moved:
@@ -162,7 +167,6 @@ class Upkeep:
         offset = page.publications[-1].offset if page.publications else page.position.offset
         if offset <= control.offset:
             # A mark above the head of its own revocations: nothing it says can be trusted
-            self._wanted = control.offset
             hub.restart("a mark without its revocation")
             return
         hub.control = Position(control.epoch, offset)

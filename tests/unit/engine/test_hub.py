@@ -199,6 +199,35 @@ def test_a_database_that_went_back_sends_everybody_away(scene):
     assert client.closed is Disconnect.SHUTDOWN
 
 
+def test_who_comes_while_the_hub_restarts_is_asked_to_come_again(scene):
+    """Its identity is of the former count of revocations, and nobody would begin the new one."""
+    identify = scene.world.identify
+
+    async def meanwhile(keys):
+        scene.hub.restart("a test")
+        return await identify(keys)
+
+    scene.hub.rights._identify = meanwhile
+    late = FakeClient(scene.world, scene.hub, "ada")
+    scene.run(late.connect())
+    assert late.closed == "refused for now"
+    assert len(scene.hub.rights.register) == 0
+
+
+def test_a_restart_sends_nobody_away_twice(scene):
+    scene.client()
+    scene.world.control_log += [Publication(n, "{}", None, "c", n, n) for n in (1, 2, 3)]
+    scene.loop.pass_time(1.1)
+    scene.world.control_log.clear()
+    scene.loop.pass_time(1.1)
+    again = scene.client()
+    scene.world.revoke("someone")
+    write(scene)
+    scene.deliver_all()
+    assert again.closed is None
+    assert len(again.rows) == 1
+
+
 def test_a_topic_nobody_listens_to_is_left_after_a_while(scene):
     client = scene.client()
     assert TOPIC in scene.world.broker.groups

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from realtime.engine import joining
 from realtime.engine.doors import Doors, Tuning
 from realtime.engine.envelope import Batch, Reset
+from realtime.engine.exceptions import Unavailable
 from realtime.engine.history import Opening, Page, Snapshot
 from realtime.engine.hub import Hub
 from realtime.engine.members import Grant, Member, Person
@@ -231,7 +232,7 @@ class FakeClient:
     async def connect(self):
         try:
             await self.hub.attach(self)
-        except ConnectionError:
+        except (ConnectionError, Unavailable):
             self.closed = "refused for now"
         else:
             if not self.person.user:
