@@ -41,14 +41,18 @@ async def join(
 
     Nothing may be awaited between the end of this and the reply.
     """
-    feed = await hub.enter(member, compacted=topics.is_latest(match.declaration))
+    answer: Subscribed | codes.Error = codes.Error.INTERNAL
+    if member.ended:
+        return answer  # it has left before it came
     try:
+        feed = await hub.enter(member, compacted=topics.is_latest(match.declaration))
         answer = await _Joining(hub, feed, member, match, request).answer()
     except Exception as error:  # noqa: BLE001  (a database that is down may raise anything)
         log.warning("join.failed", topic=member.topic, error=repr(error))
-        answer = codes.Error.INTERNAL
-    if isinstance(answer, codes.Error):
-        hub.quit(member)
+    finally:
+        # also where the connection has gone, and this is cancelled
+        if isinstance(answer, codes.Error):
+            hub.quit(member)
     return answer
 
 
@@ -162,7 +166,8 @@ class _Joining:
             position = self._feed.position
             if position is None or position.epoch != top.epoch or self._member.ended:
                 return None
-            start = recovery.merge(self._since, top, pending, await self._known(top))
+            known = await self._known(top) if pending else []
+            start = recovery.merge(self._since, top, pending, known)
             if start is not None:
                 return start
             left = deadline - loop.time()

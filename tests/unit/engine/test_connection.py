@@ -1,5 +1,6 @@
 """One socket: what its client hears, and when it is given up."""
 
+import asyncio
 import json
 
 import pytest
@@ -192,6 +193,33 @@ def test_a_database_that_is_away_asks_the_client_to_come_again(scene):
     assert wire.heard == [
         {"id": 1, "error": {"code": 100, "message": "internal server error", "temporary": True}}
     ]
+
+
+def test_who_leaves_before_a_join_has_begun_and_goes_leaves_nothing_behind(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+
+    async def come_and_go():
+        subscribe = {"subscribe": {"channel": TOPIC}}
+        wire.connection.receive(
+            "\n".join(
+                json.dumps(command)
+                for command in (
+                    {"id": 2, **subscribe},
+                    {"id": 3, "unsubscribe": {"channel": TOPIC}},
+                    {"id": 4, **subscribe},
+                )
+            )
+        )
+        # the joins have begun, and wait for the database
+        await asyncio.sleep(0)
+        wire.connection.lost(1006)
+        await asyncio.sleep(0)
+
+    scene.loop.run_until_complete(come_and_go())
+    scene.loop.pass_time(6)
+    assert scene.hub.rights.register.rights() == []
+    assert scene.hub.feeds == {}
 
 
 def test_what_no_text_can_be_is_a_bad_request(scene):
