@@ -46,7 +46,7 @@ def _raw():
             isolation_level=None,
             check_same_thread=False,
         )
-    import psycopg
+    import psycopg  # noqa: PLC0415  (not needed on SQLite)
 
     params = connections["default"].get_connection_params()
     for name in ("cursor_factory", "context", "prepare_threshold"):
