@@ -10,7 +10,7 @@ from csp.constants import NONCE
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from project import logs, production, theme
+from project import environment, logs, production, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -88,7 +88,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": {
-        **env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/var/tocsin.sqlite3"),
+        **environment.database(env, f"sqlite:///{BASE_DIR}/var/tocsin.sqlite3"),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -108,7 +108,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # the default is the Redis of a `make run` in this checkout
-REDIS_URL = env.str("REDIS_URL", default=f"unix://{BASE_DIR}/var/redis/redis.sock?db=0")
+REDIS_URL = environment.redis(env, f"unix://{BASE_DIR}/var/redis/redis.sock?db=0")
 CACHES = {
     "default": {"BACKEND": "project.cache.Cache", "LOCATION": REDIS_URL, "KEY_PREFIX": "tocsin"}
 }
@@ -148,7 +148,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "project.accounts.AccountAdapter"
 globals().update(
-    env.email("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
+    environment.mail(env, default="consolemail://" if DEBUG else "smtp://localhost:25")
 )
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="tocsin@localhost")
 HTTPS = not DEBUG and not PLAIN_HTTP
@@ -195,7 +195,7 @@ CONTENT_SECURITY_POLICY = {
 
 LOGGING = logs.configured(
     debug=DEBUG,
-    level=env.str("LOG_LEVEL", default="INFO"),
+    level=environment.log_level(env),
     secrets=[
         SECRET_KEY,
         DATABASES["default"].get("PASSWORD") or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,13 +101,16 @@ def _parse(setting: Setting, text: str | None) -> bool | int | float | str:
             raise ImproperlyConfigured(f"{PREFIX}{setting.name} is {text!r}; say true or false")
         return text.strip().lower() in YES
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
         unit = f", in {setting.unit}" if setting.unit else ""
         raise ImproperlyConfigured(
             f"{PREFIX}{setting.name} is {text!r}; it must be a number{unit}, "
             f"for example {setting.default}"
-        ) from None
+        )
+    return value
 
 
 settings = Settings(os.environ)

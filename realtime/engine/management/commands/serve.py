@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
+HIGHEST_PORT = 65535
 POLL_S = 0.1
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 STEADY_S = 10.0
@@ -60,6 +61,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1")
+        if not 0 <= options["port"] <= HIGHEST_PORT:
+            raise CommandError(f"--port must be from 0 to {HIGHEST_PORT}")
         self._proxied = options["proxy_headers"]
         self._stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

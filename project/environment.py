@@ -1,0 +1,63 @@
+"""Values of the environment that could be mistyped: read, or refused by name with what to write."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import environ
+
+ENGINES = {
+    "django.db.backends.postgresql": "postgres://user:password@host/name",
+    "django.db.backends.sqlite3": "sqlite:////path/to/file",
+}
+REDIS = ("redis", "rediss", "unix")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def database(env: environ.Env, default: str) -> dict[str, Any]:
+    """DATABASE_URL; its password is in no message."""
+    settings = _read("DATABASE_URL", " or ".join(ENGINES.values()), env.db, default)
+    if settings.get("ENGINE") not in ENGINES or not settings.get("NAME"):
+        raise ImproperlyConfigured(_refusal("DATABASE_URL", " or ".join(ENGINES.values())))
+    return settings
+
+
+def redis(env: environ.Env, default: str) -> str:
+    url: str = env.str("REDIS_URL", default=default)
+    parts = urlsplit(url)
+    if parts.scheme not in REDIS or not (parts.path if parts.scheme == "unix" else parts.netloc):
+        example = "redis://host:6379/0, rediss://… or unix:///path/to/redis.sock?db=0"
+        raise ImproperlyConfigured(_refusal("REDIS_URL", example))
+    return url
+
+
+def mail(env: environ.Env, default: str) -> dict[str, Any]:
+    example = "smtp+tls://user:password@host:587, or consolemail://"
+    return _read("EMAIL_URL", example, env.email, default)
+
+
+def log_level(env: environ.Env) -> str:
+    level: str = env.str("LOG_LEVEL", default=logging.getLevelName(logging.INFO)).upper()
+    if level not in LEVELS:
+        raise ImproperlyConfigured(f"LOG_LEVEL is {level!r}; it must be one of {', '.join(LEVELS)}")
+    return level
+
+
+def _read(
+    name: str, example: str, reader: Callable[..., dict[str, Any]], default: str
+) -> dict[str, Any]:
+    try:
+        return reader(name, default=default)
+    except (ImproperlyConfigured, ValueError, KeyError):
+        raise ImproperlyConfigured(_refusal(name, example)) from None
+
+
+def _refusal(name: str, example: str) -> str:
+    return f"{name} cannot be read; it must look like {example}"
