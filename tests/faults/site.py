@@ -1,0 +1,133 @@
+"""The whole site as processes on the test's database: a Redis of its own, relays, web processes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+
+import redis
+from django.db import connection
+
+from project import servers
+from tests.live import eventually, raw
+from tests.processes import Running, family, free_port, manage, named, status
+from tests.realtime import environment
+
+START_S = 60.0
+
+
+class Redis:
+    """On a socket in `folder`; may be killed, frozen and started again."""
+
+    def __init__(self, folder):
+        folder.mkdir(mode=0o700)
+        self._folder, self.process = folder, None
+        self.url = servers.redis_url(folder)
+
+    def start(self):
+        (self._folder / "redis.sock").unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            servers.redis_command(self._folder, wheel_first=True),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def say(self, *words):
+        with redis.Redis.from_url(self.url) as client:
+            return client.execute_command(*words)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Site:
+    def __init__(self, folder, **extra):
+        self.redis = Redis(folder / "redis")
+        self.port = free_port()
+        self.relays, self.server = [], None
+        self.environment = {**environment(), "REDIS_URL": self.redis.url, "LOG_LEVEL": "INFO"}
+        self.environment |= {"TOCSIN_RELAY_STANDBY_S": "0.1", **extra}
+
+    def start_relay(self):
+        self.relays.append(Running(manage("relay"), self.environment))
+
+    def start_server(self):
+        words = ("serve", "--workers", "2", "--port", str(self.port))
+        self.server = Running(manage(*words), self.environment)
+
+    @property
+    def leader(self):
+        """The relay that leads now: the last of the living that said so."""
+        said = [r for r in self.relays if r.process.poll() is None and leads(r)]
+        return said[0] if said else None
+
+    def workers(self):
+        return named(family(self.server.process.pid), "realtime.engine.server")
+
+    async def ready(self):
+        await eventually(lambda: self.leader, START_S)
+        address = f"http://127.0.0.1:{self.port}/healthz"
+
+        def answers():
+            return status(address) == 200 and len(self.workers()) == 2
+
+        while not await asyncio.to_thread(answers):
+            assert self.server.process.poll() is None, self.server.said
+
+    def close(self):
+        for program in [*self.relays, *([self.server] if self.server else [])]:
+            if program.process.poll() is None:
+                self_ended(program)
+            program.close()
+        self.redis.kill()
+
+
+def leads(relay):
+    told = [line for line in relay.lines if "relay.leading" in line or "relay.standby" in line]
+    return bool(told) and "relay.leading" in told[-1]
+
+
+def self_ended(program):
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.end(signal.SIGTERM, 20)
+
+
+@contextlib.asynccontextmanager
+async def running(folder, *, with_redis=True, relays=2, **extra):
+    site = Site(folder, **extra)
+    try:
+        if with_redis:
+            site.redis.start()
+        for _ in range(relays):
+            site.start_relay()
+        site.start_server()
+        await site.ready()
+        yield site
+    finally:
+        await asyncio.to_thread(site.close)
+
+
+def heads():
+    """Where each topic stands, asked by a program of its own."""
+    rows = raw().execute('SELECT topic, epoch, "offset" FROM tocsin_head').fetchall()
+    return {topic: (epoch, offset) for topic, epoch, offset in rows}
+
+
+def handed_over():
+    return not raw().execute("SELECT 1 FROM tocsin_entry LIMIT 1").fetchone()
+
+
+def mark(word):
+    """The sign of a parameter in SQL for this database."""
+    return word.replace("%s", "?") if connection.vendor == "sqlite" else word
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
