@@ -22,7 +22,7 @@ class Setting:
     """One setting; the type of `default` is the type of its values."""
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float
     unit: str
     help: str
 
@@ -92,18 +92,17 @@ class Settings:
             self._values = before
 
 
-def _parse(setting: Setting, text: str | None) -> bool | int | float | str:
+def _parse(setting: Setting, text: str | None) -> bool | int | float:
     if text is None:
         return setting.default
-    kind = type(setting.default)
-    if kind is bool:
+    if isinstance(setting.default, bool):
         if text.strip().lower() not in YES | NO:
             raise ImproperlyConfigured(f"{PREFIX}{setting.name} is {text!r}; say true or false")
         return text.strip().lower() in YES
     try:
-        value = kind(text)
+        value = int(text) if isinstance(setting.default, int) else float(text)
     except ValueError:
-        value = math.nan
+        value = math.nan  # which is in no range
     if not 0 <= value < math.inf:
         unit = f", in {setting.unit}" if setting.unit else ""
         raise ImproperlyConfigured(
