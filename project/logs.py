@@ -5,11 +5,13 @@ Events of structlog and lines of the standard library come out the same way, on 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+import redis
 import structlog
 
 if TYPE_CHECKING:
@@ -40,6 +42,18 @@ def requests(_: object, __: str, event: EventDict) -> EventDict:
             raise structlog.DropEvent
         event["request"] = ONE_TIME.sub(r"\1…", QUERY.sub("?…", request))
     return event
+
+
+class Told(logging.Filter):
+    """Drops what an event of ours already says: a probe's 503, a Redis that does not answer."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "django.request" and getattr(record, "status_code", 0) == 503:  # noqa: PLR2004
+            return False
+        fault = record.exc_info[1] if record.exc_info else None
+        return not (
+            record.name == "channels_redis.pubsub" and isinstance(fault, redis.RedisError | OSError)
+        )
 
 
 SHARED: list[Processor] = [
@@ -86,7 +100,14 @@ def configured(*, debug: bool, level: str, secrets: Iterable[str]) -> dict[str, 
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"event": formatter},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event"}},
+        "filters": {"told": {"()": Told}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "event",
+                "filters": ["told"],
+            }
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": LOGGERS,
     }

@@ -6,6 +6,7 @@ import logging
 import logging.config
 
 import pytest
+import redis
 import structlog
 
 from project import logs
@@ -51,6 +52,19 @@ def test_a_line_of_the_standard_library_comes_out_the_same_way(lines):
     logging.getLogger("anything").warning("lost %s of %d", "two", 3)
     event = json.loads(said()[0])
     assert (event["event"], event["level"]) == ("lost two of 3", "warning")
+
+
+def test_what_an_event_of_ours_says_is_not_said_again(lines):
+    said = lines()
+    try:
+        raise redis.ConnectionError("refused")
+    except redis.ConnectionError:
+        logging.getLogger("channels_redis.pubsub").exception("Unexpected exception in receive task")
+    unready = {"status_code": 503, "request": None}
+    logging.getLogger("django.request").error("Service Unavailable: /readyz", extra=unready)
+    assert said() == []
+    logging.getLogger("channels_redis.pubsub").error("something else")
+    assert len(said()) == 1
 
 
 def test_a_traceback_stays_on_its_line(lines):
