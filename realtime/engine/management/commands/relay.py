@@ -16,6 +16,8 @@ from realtime.engine.witness import Witness
 
 class Command(BaseCommand):
     help = "Numbers every committed change and wakes the hubs. Start two: one leads, one stands by."
+    # a relay that was killed is back the sooner; `migrate` and `check` have looked before it
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
