@@ -81,7 +81,7 @@ class Settings:
             raise AttributeError(f"TOCSIN_{name} is no setting; see conf.SETTINGS") from None
 
     @contextlib.contextmanager
-    def override(self, **values: bool | float | str) -> Iterator[None]:
+    def override(self, **values: bool | float) -> Iterator[None]:
         if unknown := values.keys() - self._values.keys():
             raise AttributeError(f"no such settings: {', '.join(sorted(unknown))}")
         before = dict(self._values)
