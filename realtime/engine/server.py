@@ -12,9 +12,12 @@ from daphne.server import Server as Daphne  # isort:skip
 
 import argparse
 import asyncio
+import functools
 import os
 from typing import Any
 
+from autobahn.websocket.types import ConnectionDeny
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.utils.module_loading import import_string
 from twisted.internet import defer, reactor
 from twisted.internet.task import LoopingCall
@@ -26,8 +29,23 @@ ORPHAN_CHECK_S = 1.0
 FOREVER = -1
 
 
+class Handshake(WebSocketProtocol):
+    """Daphne's, but what is no text is a bad request, and not an error of the server."""
+
+    def onConnect(self, request: Any) -> Any:  # noqa: N802  (autobahn's name)
+        if not request.headers.get("sec-websocket-protocol", "").isascii():
+            code = ConnectionDeny.BAD_REQUEST
+            raise ConnectionDeny(code, "subprotocols are ASCII")  # type: ignore[no-untyped-call]
+        return super().onConnect(request)
+
+
 class Server(Daphne):
-    """Daphne, but it drains before it stops."""
+    """Daphne, but it drains before it stops, and tells a socket how much of it has not left."""
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        if scope["type"] == "websocket":
+            scope["tocsin.unsent"] = functools.partial(unsent, protocol.transport)
+        return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> defer.Deferred[None]:
         """What the reactor waits for before it stops (a trigger before `shutdown`)."""
@@ -58,12 +76,18 @@ def end_without(parent: int) -> None:
         reactor.stop()  # type: ignore[misc]
 
 
+def unsent(transport: Any) -> int:
+    """The bytes that the kernel has not taken yet (twisted/internet/abstract.py)."""
+    return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)  # noqa: SLF001
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="the inherited listening socket")
     parser.add_argument("--proxy-headers", action="store_true", help="believe X-Forwarded-For")
     parser.add_argument("application", help="module:name of the ASGI application")
     options = parser.parse_args()
+    WebSocketFactory.protocol = Handshake
     watch = LoopingCall(end_without, os.getppid())
     watch.start(ORPHAN_CHECK_S, now=False)
     Server(

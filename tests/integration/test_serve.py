@@ -62,6 +62,22 @@ def test_an_idle_connection_kept_open_does_not_hold_up_the_end(serve, port):
     assert "Traceback" not in serve.said
 
 
+def test_an_odd_handshake_is_a_bad_request_and_no_error(serve, port):
+    lines = (
+        b"GET /connection/websocket HTTP/1.1",
+        b"Host: 127.0.0.1:%d" % port,
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: MDAwMDAwMDAwMDAwMDAwMA==",
+        b"Sec-WebSocket-Protocol: \xff\xfe",
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in serve.said
+
+
 def test_a_taken_port_is_said(serve, port):
     with running(*manage("serve", "--port", str(port))) as second:
         assert second.process.wait(30) != 0
