@@ -1,7 +1,9 @@
 """How much of what was sent a client has not read yet.
 
 The server never waits for a slow reader (daphne/ws_protocol.py:251), so only the reader can tell:
-it answers a ping when it has read all that came before it.
+it answers a ping when it has read all that came before it. What has not left this process nobody
+has read, whatever is answered. What the reader asked for is not held against it: it is asked no
+more while much is unread (limits.Turns).
 """
 
 from __future__ import annotations
@@ -16,12 +18,19 @@ class Backlog:
     def __init__(self, bound_bytes: int, slow_s: float) -> None:
         self._bound, self._slow_s = bound_bytes, slow_s
         self._sent = self._read = 0
+        # of each reply: where it ends, and its size
+        self._replies: deque[tuple[int, int]] = deque()
+        self._asked = 0
         self._pings: deque[int] = deque()
         self._over_since: float | None = None
 
     @property
     def bytes(self) -> int:
         return self._sent - self._read
+
+    @property
+    def _pushed(self) -> int:
+        return self.bytes - self._asked
 
     @property
     def busy(self) -> bool:
@@ -32,23 +41,32 @@ class Backlog:
         """Much is unread, and no ping is under way that would tell when it is read."""
         return self.busy and not self._pings
 
-    def sent(self, size: int, now: float) -> None:
+    def sent(self, size: int, now: float, *, asked: bool = False) -> None:
         self._sent += size
-        if self.bytes > self._bound and self._over_since is None:
+        if asked:
+            self._replies.append((self._sent, size))
+            self._asked += size
+        if self._pushed > self._bound and self._over_since is None:
             self._over_since = now
 
     def pinged(self) -> None:
         self._pings.append(self._sent)
 
-    def ponged(self, now: float) -> None:
-        """The client has read everything up to its oldest unanswered ping."""
+    def ponged(self, now: float, unsent: int = 0) -> None:
+        """The client has read everything up to its oldest unanswered ping, less what is unsent."""
+        before = self._read
         if self._pings:
-            self._read = self._pings.popleft()
-        self._over_since = now if self.bytes > self._bound else None
+            self._read = max(self._read, min(self._pings.popleft(), self._sent - unsent))
+        while self._replies and self._replies[0][0] <= self._read:
+            self._asked -= self._replies.popleft()[1]
+        if self._pushed <= self._bound:
+            self._over_since = None
+        elif self._read > before:
+            self._over_since = now  # slow, but it reads: it has its time anew
 
     def too_slow(self, now: float) -> bool:
         """It is time to give the reader up; it comes back and recovers."""
-        if self.bytes > HARD * self._bound:
+        if self._pushed > HARD * self._bound:
             return True
         return self._over_since is not None and now >= self._over_since + self._slow_s
 

@@ -19,13 +19,13 @@ from realtime.engine import joining, metrics, revocation, topics
 from realtime.engine.backlog import Backlog
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import BadTopic, UnknownTopic
-from realtime.engine.limits import Bucket
+from realtime.engine.limits import Bucket, Turns, of_session
 from realtime.engine.members import Member, Person
 from realtime.protocol import codec
 from realtime.protocol.codes import Disconnect, Error
 from realtime.protocol.effects import Authenticate, Close, Join, Leave, Send
 from realtime.protocol.messages import PingPush, Pong, UnsubscribePush
-from realtime.protocol.session import Limits, Session
+from realtime.protocol.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# questions of one connection to the database
+AT_ONCE = 2
+
 try:
     VERSION = version("tocsin")
 except PackageNotFoundError:
@@ -46,7 +49,10 @@ except PackageNotFoundError:
 
 
 class Connection:
-    """`send` and `close` put a frame, or the end, on the wire at once and do not wait."""
+    """`send` and `close` put a frame, or the end, on the wire at once and do not wait.
+
+    `unsent`: how many bytes the wire has not taken yet, where that is known.
+    """
 
     def __init__(
         self,
@@ -56,15 +62,17 @@ class Connection:
         close: Callable[[int], None],
         session_key: str = "",
         address: str = "",
+        unsent: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._hub, self._send, self._close = hub, send, close
+        self._hub, self._send, self._close, self._unsent = hub, send, close, unsent
         self._loop = asyncio.get_running_loop()
         self._address = address
         self.client = str(uuid.uuid4())
         self.person = Person(session_key=session_key, session=revocation.digest(session_key))
         now = self._loop.time()
-        self._session = Session(client=self.client, limits=_limits(), now=now)
+        self._session = Session(client=self.client, limits=of_session(), now=now)
         self._bucket = Bucket(settings.COMMANDS_PER_S, settings.COMMANDS_BURST, now)
+        self.turns = Turns(AT_ONCE)
         self._backlog = Backlog(settings.UNSENT_BYTES, settings.SLOW_S)
         self._members: dict[str, Member] = {}
         self._out: list[str] = []
@@ -111,9 +119,10 @@ class Connection:
 
     def _ponged(self, now: float) -> None:
         was_busy = self._backlog.busy
-        self._backlog.ponged(now)
+        self._backlog.ponged(now, self._unsent())
         if was_busy and not self._backlog.busy:
             self._hub.resume(self)
+        self._measure()
 
     # --- The hub speaks
 
@@ -216,23 +225,29 @@ class Connection:
         """Several replies of one moment in one frame."""
         if self._out and not self._ended:
             out, self._out = self._out, []
-            self._write(codec.batch(out))
+            self._write(codec.batch(out), asked=True)
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, asked: bool = False) -> None:
         now = self._loop.time()
         if self._backlog.too_slow(now) and not self._session.closed:
             return self.disconnect(Disconnect.SLOW)
         late = self._backlog.due
-        self._backlog.sent(len(text), now)
+        size = len(text) if text.isascii() else len(text.encode())
+        self._backlog.sent(size, now, asked=asked)
         if self._backlog.due != late:
             self._wind()
-        self._sent_bytes += len(text)
+        self._sent_bytes += size
         self._send(text)
+        self._measure()
+        return None
+
+    def _measure(self) -> None:
+        """Do no more for a reader that has much to read, and ask how far it has come."""
+        self.turns.pause(busy=self._backlog.busy)
         if self._backlog.wants_ping and not self._session.closed:
             self._backlog.pinged()
             self._send(codec.encode(PingPush()))
             self._wind()
-        return None
 
     # --- Time and the end
 
@@ -277,13 +292,3 @@ class Connection:
             pushes=self._pushes,
             sent_bytes=self._sent_bytes,
         )
-
-
-def _limits() -> Limits:
-    return Limits(
-        topics=settings.TOPICS_PER_CONNECTION,
-        queued=settings.FRAME_COMMANDS,
-        connect_s=settings.CONNECT_S,
-        ping_s=settings.PING_S,
-        pong_s=settings.PONG_S,
-    )

@@ -48,6 +48,7 @@ class RealtimeConsumer(AsyncConsumer):
             close=lambda code: self._put({"type": "websocket.close", "code": code}),
             session_key=handshake.session_key,
             address=handshake.address,
+            unsent=self.scope.get("tocsin.unsent", lambda: 0),
         )
 
     def _put(self, message: dict[str, Any]) -> None:

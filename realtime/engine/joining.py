@@ -47,12 +47,13 @@ async def join(
     try:
         feed = await hub.enter(member, compacted=topics.is_latest(match.declaration))
         answer = await _Joining(hub, feed, member, match, request).answer()
+    except asyncio.CancelledError:
+        hub.quit(member)  # the connection has gone
+        raise
     except Exception as error:  # noqa: BLE001  (a database that is down may raise anything)
         log.warning("join.failed", topic=member.topic, error=repr(error))
-    finally:
-        # also where the connection has gone, and this is cancelled
-        if isinstance(answer, codes.Error):
-            hub.quit(member)
+    if isinstance(answer, codes.Error):
+        hub.quit(member)
     return answer
 
 
@@ -88,7 +89,8 @@ class _Joining:
         if self._since is None or self._missed() is None:
             return None
         member = self._member
-        answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
+        async with member.reader.turns.one():
+            answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
         start = self._missed()
         if not answer.allowed or start is None:
             return None
@@ -128,13 +130,21 @@ class _Joining:
         deadline = loop.time() + self._hub.tuning.hold_s
         user = self._member.reader.person.user
         while True:
-            opening = await self._hub.doors.open_topic(user, self._match, self._since, self._limit)
+            opening = await self._ask(user)
+            if opening is None:
+                return None
             old = not opening.allowed and opening.covers < self._member.grant.needs
             if not old:
                 return opening
             if self._member.ended or loop.time() > deadline:
                 return None
             await asyncio.sleep(LOOK_S)
+
+    async def _ask(self, user: str) -> Opening | None:
+        async with self._member.reader.turns.one():
+            if self._member.ended:
+                return None  # it has left meanwhile
+            return await self._hub.doors.open_topic(user, self._match, self._since, self._limit)
 
     def _place(self, top: Position) -> bool:
         """Bring the feed to where the log is; False if they do not agree on the epoch."""

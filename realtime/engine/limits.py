@@ -1,11 +1,30 @@
-"""How much a client may ask for: its rate of commands, and its connections.
+"""How much a client may ask for: its rate, its connections, and how much of it at once.
 
 No clock of its own: the instant is an argument.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import Counter
+from typing import TYPE_CHECKING
+
+from realtime.engine.conf import settings
+from realtime.protocol.session import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def of_session() -> Limits:
+    return Limits(
+        topics=settings.TOPICS_PER_CONNECTION,
+        queued=settings.FRAME_COMMANDS,
+        connect_s=settings.CONNECT_S,
+        ping_s=settings.PING_S,
+        pong_s=settings.PONG_S,
+    )
 
 
 class Bucket:
@@ -22,6 +41,30 @@ class Bucket:
             return False
         self._left -= count
         return True
+
+
+class Turns:
+    """One client's questions to the database: a few at a time, and none while it has much to read.
+
+    However many it asks, they queue here and not before those of the others.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._few = asyncio.Semaphore(at_once)
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def pause(self, *, busy: bool) -> None:
+        if busy:
+            self._open.clear()
+        else:
+            self._open.set()
+
+    @contextlib.asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        async with self._few:
+            await self._open.wait()
+            yield
 
 
 class Seats:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from realtime.engine.limits import Turns
     from realtime.engine.ring import Packet
     from realtime.protocol.codes import Disconnect, Unsubscribe
 
@@ -58,6 +59,7 @@ class Reader(Protocol):
     """A connection, as far as the hub is concerned. None of these waits."""
 
     person: Person
+    turns: Turns
 
     @property
     def busy(self) -> bool:

@@ -45,6 +45,28 @@ def test_far_above_the_bound_nobody_is_waited_for():
     assert backlog.too_slow(0)
 
 
+def test_what_was_asked_for_is_not_held_against_the_reader():
+    backlog = Backlog(100, 3)
+    backlog.sent(5000, 0, asked=True)
+    assert backlog.busy
+    assert not backlog.too_slow(60)
+    backlog.pinged()
+    backlog.sent(101, 61)
+    assert backlog.due == 64
+    backlog.ponged(62)
+    assert backlog.bytes == 101
+    assert backlog.due == 65
+
+
+def test_what_has_not_left_nobody_has_read():
+    backlog = Backlog(100, 3)
+    backlog.sent(150, 0)
+    backlog.pinged()
+    backlog.ponged(1, unsent=140)
+    assert backlog.bytes == 140
+    assert backlog.due == 4
+
+
 def test_a_pong_nobody_asked_for_says_nothing():
     backlog = Backlog(100, 3)
     backlog.sent(60, 0)

@@ -18,7 +18,7 @@ class Wire:
     """A connection to a hub, and the frames that its client got."""
 
     def __init__(self, loop, hub, user="5", **named):
-        self.frames, self.code = [], None
+        self.frames, self.code, self.ponged = [], None, 0
         self.loop = loop
 
         async def make():
@@ -110,12 +110,55 @@ def test_a_reader_that_answers_its_pings_is_kept(scene):
     assert sum("push" in reply for reply in wire.heard) == 50
 
 
+def test_a_reader_that_has_read_a_burst_is_kept(scene):
+    """The ping stood behind the first half of it: there must be another behind the rest."""
+    with settings.override(UNSENT_BYTES=800):
+        wire = Wire(scene.loop, scene.hub)
+        wire.connect()
+        wire.say({})
+        scene.write(8)
+        scene.write(14)
+        while wire.frames and wire.heard.count({}) > wire.ponged:
+            wire.ponged += 1
+            wire.say({})
+        scene.loop.pass_time(PONGLESS)
+    assert wire.code is None
+
+
+def test_a_reader_that_answers_without_reading_is_given_up(scene):
+    with settings.override(UNSENT_BYTES=800):
+        sent = []
+        wire = Wire(scene.loop, scene.hub, unsent=lambda: sum(map(len, sent)))
+        sent = wire.frames
+        wire.connect()
+        for _ in range(10):
+            scene.write(5)
+            wire.say({})
+            scene.loop.pass_time(1)
+    assert wire.code == 3008
+
+
+def test_rows_larger_than_the_bound_are_no_fault_of_the_reader(scene):
+    scene.write(100)
+    with settings.override(UNSENT_BYTES=400):
+        wire = Wire(scene.loop, scene.hub)
+        wire.say({"id": 1, "connect": {}})
+        wire.say({"id": 2, "subscribe": {"channel": TOPIC}})
+        assert wire.heard[-1] == {}, "an early ping asks how far it has read"
+        scene.loop.pass_time(PONGLESS)
+        assert wire.code is None
+        wire.say({"id": 3, "subscribe": {"channel": "items:2"}})
+        assert all(reply.get("id") != 3 for reply in wire.heard), "first it reads what it has"
+        wire.say({})
+        assert any(reply.get("id") == 3 for reply in wire.heard)
+
+
 def test_far_beyond_the_bound_a_reader_is_given_up_at_once(scene):
-    with settings.override(UNSENT_BYTES=200):
+    with settings.override(UNSENT_BYTES=600):
         wire = Wire(scene.loop, scene.hub)
         wire.connect()
         for _ in range(12):
-            scene.write(2)
+            scene.write(4)
     assert wire.code == 3008
 
 

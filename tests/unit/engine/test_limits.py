@@ -1,6 +1,8 @@
 """How much a client may ask for."""
 
-from realtime.engine.limits import Bucket, Seats
+import asyncio
+
+from realtime.engine.limits import Bucket, Seats, Turns
 
 
 def test_a_burst_is_taken_and_then_the_lasting_rate():
@@ -9,6 +11,27 @@ def test_a_burst_is_taken_and_then_the_lasting_rate():
     assert not bucket.take(1, 0)
     assert bucket.take(1, 0.1)
     assert not bucket.take(6, 100)
+
+
+async def test_turns_are_taken_a_few_at_a_time_and_none_while_there_is_much_to_read():
+    turns, inside = Turns(2), []
+    going = asyncio.Event()
+
+    async def take(name):
+        async with turns.one():
+            inside.append(name)
+            await going.wait()
+
+    turns.pause(busy=True)
+    tasks = [asyncio.create_task(take(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    assert inside == []
+    turns.pause(busy=False)
+    await asyncio.sleep(0)
+    assert inside == ["a", "b"]
+    going.set()
+    await asyncio.gather(*tasks)
+    assert inside == ["a", "b", "c"]
 
 
 def test_seats_are_counted_by_name_and_given_back():

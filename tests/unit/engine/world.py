@@ -16,6 +16,7 @@ from realtime.engine.envelope import Batch, Reset
 from realtime.engine.exceptions import Unavailable
 from realtime.engine.history import Opening, Page, Snapshot
 from realtime.engine.hub import Hub
+from realtime.engine.limits import Turns
 from realtime.engine.members import Grant, Member, Person
 from realtime.engine.revocation import CONTROL, Identities
 from realtime.engine.topics import Authorisation, History, Latest, Match
@@ -219,6 +220,7 @@ class FakeClient:
         self.world, self.hub = world, hub
         self.person = Person(user, session_key=user, session=user, grant=Grant(covers=0))
         self.user = user
+        self.turns = Turns(2)
         self.rows, self.position = [], None
         self.member = None
         self.told, self.closed = [], None
