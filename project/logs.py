@@ -115,7 +115,13 @@ def configured(*, debug: bool, level: str, secrets: Iterable[str]) -> dict[str, 
 
 def _readable() -> list[Processor]:
     colours = sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
-    return [_without_date, structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=24)]
+    console = structlog.dev.ConsoleRenderer(
+        colors=colours,
+        pad_event_to=24,
+        # the pretty one takes seconds, in the event loop, and shows what local names hold
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    return [_without_date, console]
 
 
 def _without_date(_: object, __: str, event: EventDict) -> EventDict:

@@ -86,6 +86,18 @@ def test_where_debug_is_on_a_line_is_readable(lines):
 
 
 @pytest.mark.parametrize("debug", [False, True])
+def test_a_traceback_shows_no_local_values(lines, debug):
+    said, session_key = lines(debug=debug), "".join(["whose", "key", "is", "this"])
+    try:
+        raise ValueError("no", len(session_key))
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    text = "\n".join(said())
+    assert "ValueError" in text
+    assert session_key not in text
+
+
+@pytest.mark.parametrize("debug", [False, True])
 def test_planted_secrets_are_not_found(lines, debug):
     said = lines(debug=debug)
     structlog.get_logger("x").error("broker.failed", url=f"redis://:{SECRET}@host/0")
