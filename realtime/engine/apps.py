@@ -1,7 +1,9 @@
+from functools import partial
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.module_loading import autodiscover_modules
 
@@ -20,8 +22,15 @@ class EngineConfig(AppConfig):
         register(environment.database, Tags.database)
         autodiscover_modules("topics")
         triggers.keep_over_rebuild()
+        connection_created.connect(_read_any_text, dispatch_uid="tocsin.text")
         pre_migrate.connect(_before, sender=self, dispatch_uid="tocsin.triggers")
         post_migrate.connect(_after, sender=self, dispatch_uid="tocsin.triggers")
+
+
+def _read_any_text(connection: Any, **_: Any) -> None:
+    """SQLite keeps text that is no UTF-8, as foreign programs write it: it must stop no reader."""
+    if connection.vendor == "sqlite":
+        connection.connection.text_factory = partial(str, encoding="utf-8", errors="replace")
 
 
 def _before(using: str, plan: Any = (), **_: Any) -> None:

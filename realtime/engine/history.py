@@ -229,7 +229,13 @@ def _counts(declaration: Topic, params: dict[str, Any]) -> dict[str, int]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # half of a surrogate pair, as SQLite keeps it escaped in JSON: so it stays
+        return json.dumps(value, separators=(",", ":"))
+    return text
 
 
 def _query(name: str, **params: Any) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from realtime.engine.conf import settings
 from realtime.engine.history import ForeignQuery
 from realtime.engine.topics import History, Latest, Topic
 from realtime.protocol.messages import Position
-from tests.live import raw, relaying, write
+from tests.live import eventually, raw, relaying, write
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -271,3 +271,24 @@ async def test_with_a_relay_a_page_waits_for_what_its_rows_contain(ada_async):
 def ada_async(ada):
     Group.objects.create(name="one")
     return ada
+
+
+@pytest.mark.sqlite
+async def test_text_that_is_no_text_stops_nobody(ada_async):
+    """A foreign program may write any bytes into SQLite."""
+    program = raw()
+    program.execute("INSERT INTO auth_group (name) VALUES (CAST(x'ff41' AS TEXT))")
+    write(program, "groups:all", {"name": "B"})
+    program.execute("UPDATE tocsin_log SET body = CAST(x'22ff22' AS TEXT)")
+    async with relaying() as broker:
+        await eventually(lambda: broker.offsets("groups:all") == [1])
+    page = await pool.awaitable(api.snapshot)(ada_async, "groups:all")
+    assert [row["body"]["name"] for row in page["rows"]] == ["\ufffdA", "one"]
+    found = await history.asince("groups:all", Position("", 0), 10)
+    assert found.whole
+    assert "\ufffd" in found.publications[0].data
+
+
+def test_half_of_a_character_in_json_can_be_sent():
+    assert history._json(["\ud83d"]) == '["\\ud83d"]'
+    assert history._json(["\u00e9"]) == '["\u00e9"]'
