@@ -66,6 +66,9 @@ def _basics(topic: Topic) -> Iterator[CheckMessage]:
     if topic.history is not None and not isinstance(topic.history, History | Latest):
         hint = "Write history = History(size=1000, days=30), Latest() or None."
         yield _error(topic, f"has the history {topic.history!r}", hint, "E005")
+    if isinstance(topic.history, Latest) and len(topics.models_of(topic)) > 1:
+        hint = "Give each model a namespace: a TRUNCATE of one would take the others' rows away."
+        yield _error(topic, "keeps the latest of several models", hint, "E020")
 
 
 def _rights(topic: Topic) -> Iterator[CheckMessage]:

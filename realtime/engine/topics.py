@@ -188,8 +188,9 @@ def _params(declaration: Topic, topic: str, values: dict[str, str]) -> dict[str,
     model = next(iter(models_of(declaration)), None)
     for column, part in values.items():
         text = unquote(part)
-        if not names.is_canonical(part):
-            raise BadTopic(f'topic "{topic}": "{part}" is not percent-encoded as it must be')
+        # no database of ours keeps U+0000 in every text
+        if not names.is_canonical(part) or "\x00" in text:
+            raise BadTopic(f'topic "{topic}": "{part}" is not written as it must be')
         try:
             params[column] = canon.decode(canon.field_of(model, column), text) if model else text
         except ValueError:

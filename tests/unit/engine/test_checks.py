@@ -44,6 +44,7 @@ def test_a_sound_declaration_passes(monkeypatch):
         ({"name": ""}, "E003", "recipient_id"),
         ({"models": (Item,)}, "E004", "Keep the one"),
         ({"history": 5}, "E005", "History(size=1000, days=30)"),
+        ({"history": Latest(), "model": None, "models": (Item, Quote)}, "E020", "namespace"),
         ({"allows": Topic.allows}, "E006", "def allows(self, user, *, parent_id)"),
         ({"name": "other:{group}"}, "E007", "sound:"),
         ({"name": "{group}:x"}, "E007", "sound:"),

@@ -83,7 +83,16 @@ def test_a_name_without_a_colon_is_of_the_default_namespace():
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "x" * 256, "people:é", "people:%c3%a9", "people:%41", "people:%FF", "people:a b"),
+        *(
+            "",
+            "x" * 256,
+            "people:é",
+            "people:%c3%a9",
+            "people:%41",
+            "people:%FF",
+            "people:a b",
+            "people:a%00",
+        ),
         *("mail:#042", "mail:#ada", "mail:#+4", "mail:#", "people:%"),
     ],
 )
