@@ -103,6 +103,15 @@ class AnnouncementAdmin(ModelAdmin):
         obj.author_id = request.user.pk
         super().save_model(request, obj, form, change)
 
+    def response_add(
+        self, request: HttpRequest, obj: Announcement, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """To its page, where it can be published."""
+        if "_addanother" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        messages.success(request, "Saved as a draft: nobody sees it until you publish it.")
+        return HttpResponseRedirect(_page_of(obj))
+
     @display(
         description="State",
         ordering="state",
@@ -145,9 +154,7 @@ class AnnouncementAdmin(ModelAdmin):
         row = Announcement.objects.filter(pk=_number(object_id)).first()
         if row is None:
             raise Http404("There is no such announcement.")
-        page = HttpResponseRedirect(
-            reverse("admin:notifications_announcement_change", args=[row.pk])
-        )
+        page = HttpResponseRedirect(_page_of(row))
         published = row.state == Announcement.State.PUBLISHED
         if published is verb.publishes:
             words = f"Nothing was done: it is {row.get_state_display().lower()}."
@@ -166,6 +173,10 @@ class AnnouncementAdmin(ModelAdmin):
             "back": page.url,
         }
         return TemplateResponse(request, "admin/confirm.html", context)
+
+
+def _page_of(row: Announcement) -> str:
+    return reverse("admin:notifications_announcement_change", args=[row.pk])
 
 
 def _act(request: HttpRequest, row: Announcement, verb: Verb) -> None:

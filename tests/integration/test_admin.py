@@ -250,6 +250,15 @@ def test_publishing_twice_says_that_nothing_was_done(client, boss):
     assert row.number == 1
 
 
+def test_a_new_announcement_is_a_draft_on_the_page_where_it_can_be_published(client, boss):
+    written = client.post(f"{ANNOUNCEMENTS}add/", {"title": "Hall is open"}, follow=True)
+    row = Announcement.objects.get()
+    assert (row.state, row.author) == ("draft", boss)
+    assert written.redirect_chain == [(f"{ANNOUNCEMENTS}{row.pk}/change/", 302)]
+    assert "nobody sees it until you publish it" in written.content.decode()
+    assert f"{ANNOUNCEMENTS}{row.pk}/publish/" in written.content.decode()
+
+
 def test_publishing_needs_the_right_to_change_announcements(client, staff):
     row = Announcement.objects.create(title="Hello")
     permit(staff, "notifications.view_announcement")
