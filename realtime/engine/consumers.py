@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 from django.conf import settings
@@ -14,6 +15,8 @@ from realtime.engine.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log = structlog.get_logger(__name__)
 
 SUBPROTOCOL = "centrifuge-json"
 
@@ -30,8 +33,7 @@ class RealtimeConsumer(AsyncConsumer):
             case "websocket.connect":
                 self._connect()
             case "websocket.receive":
-                text = message.get("text")
-                self.connection.receive(message["bytes"] if text is None else text)
+                self._receive(message)
             case "websocket.disconnect":
                 self.connection.lost(message.get("code") or 1006)
                 raise StopConsumer
@@ -51,12 +53,28 @@ class RealtimeConsumer(AsyncConsumer):
             unsent=self.scope.get("tocsin.unsent", lambda: 0),
         )
 
+    def _receive(self, message: Mapping[str, Any]) -> None:
+        text = message.get("text")
+        try:
+            self.connection.receive(message["bytes"] if text is None else text)
+        except Exception:
+            # this application ends here and hears of no disconnect: nobody may push to it any more
+            self.connection.lost(1011)
+            raise
+
     def _put(self, message: dict[str, Any]) -> None:
-        """Send without waiting: Daphne takes everything at once (daphne/server.py:288)."""
+        """Send without waiting: Daphne takes everything at once (daphne/server.py:288).
+
+        To a socket that is closing nothing can be sent, and its disconnect is on its way: whoever
+        pushes goes on with the others.
+        """
         sending = self.base_send(message)
         try:
             sending.send(None)
         except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001  (autobahn's Disconnected, and what a transport raises)
+            log.debug("frame.unsent", error=repr(error))
             return
         sending.close()
         raise RuntimeError("this server makes its applications wait; the backlog counts on Daphne")

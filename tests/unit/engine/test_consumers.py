@@ -1,6 +1,7 @@
 """What a handshake says, before there is a connection."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,3 +96,25 @@ async def test_a_server_that_makes_its_applications_wait_is_refused_loudly():
     consumer.base_send = slow
     with pytest.raises(RuntimeError, match="wait"):
         consumer._put({})
+
+
+async def test_a_socket_that_is_closing_disturbs_nobody():
+    consumer = RealtimeConsumer()
+
+    async def closing(_):
+        raise ConnectionError("Attempt to send on a closed protocol")
+
+    consumer.base_send = closing
+    consumer._put({})
+
+
+async def test_an_application_that_fails_leaves_nobody_behind():
+    consumer, lost = RealtimeConsumer(), []
+
+    def fail(_):
+        raise ZeroDivisionError
+
+    consumer.connection = SimpleNamespace(receive=fail, lost=lost.append)
+    with pytest.raises(ZeroDivisionError):
+        await consumer.dispatch({"type": "websocket.receive", "text": "{}"})
+    assert lost == [1011]
