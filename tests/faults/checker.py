@@ -16,7 +16,7 @@ RESUBSCRIBE = 2500
 
 @dataclass(frozen=True)
 class Began:
-    """Rows, and what belongs behind them. `asked`: the client wanted to go on; `told`: it cannot."""
+    """Rows, and what belongs behind them. `asked`: to go on from before; `told`: it cannot."""
 
     topic: str
     epoch: str

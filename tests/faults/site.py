@@ -64,7 +64,7 @@ class Site:
 
     @property
     def leader(self):
-        """The relay that leads now: the last of the living that said so."""
+        """The living relay whose last word on it is that it leads."""
         said = [r for r in self.relays if r.process.poll() is None and leads(r)]
         return said[0] if said else None
 
@@ -84,7 +84,7 @@ class Site:
     def close(self):
         for program in [*self.relays, *([self.server] if self.server else [])]:
             if program.process.poll() is None:
-                self_ended(program)
+                _end(program)
             program.close()
         self.redis.kill()
 
@@ -94,7 +94,7 @@ def leads(relay):
     return bool(told) and "relay.leading" in told[-1]
 
 
-def self_ended(program):
+def _end(program):
     with contextlib.suppress(subprocess.TimeoutExpired):
         program.end(signal.SIGTERM, 20)
 

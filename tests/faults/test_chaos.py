@@ -6,93 +6,30 @@ somebody else. The pauses are printed (`pytest -s`, or with a failure), not judg
 
 import asyncio
 import json
-import os
 import random
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
 
 from realtime.engine import api, topics
-from realtime.markets.models import Market, Ticker
-from realtime.notifications import actions
+from realtime.markets.models import Ticker
 from tests.faults import site as sites
+from tests.faults.battery import DEADLINE_S, Battery, make_clients, world
 from tests.faults.checker import Truth, judge
-from tests.faults.clients import Client, listening
-from tests.faults.writers import MARKETS
+from tests.faults.clients import listening
 from tests.live import close_programs, eventually, raw
-from tests.processes import Running
-from tests.realtime import in_database, sign_in
+from tests.realtime import in_database
 from tests.topics import RULE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SEED = 20_261_124
-PEOPLE, CLIENTS = 5, 24
-BETWEEN = 2_000  # publications that clients hear between two faults
-DEADLINE_S = 30.0
 NEWEST = 200  # trades that a page starts from
-
-
-class Battery:
-    """The site, its clients and writers, and how long each fault was felt."""
-
-    def __init__(self, site, clients, people):
-        self.site, self.clients, self.people = site, clients, people
-        self.felt = []
-        self._probe = 0
-        with_sign = sites.mark("UPDATE notifications_announcement SET title = %s WHERE id = %s")
-        self._say = lambda title: raw().execute(with_sign, [title, self.probe_id])
-
-    def start_writer(self, kind, seed):
-        words = (sys.executable, "-m", "tests.faults.writers", kind, str(seed))
-        return Running([*words, *map(str, self.people)], self.site.environment)
-
-    async def heard_by_all(self, name):
-        """Something committed now reaches every client; notes how long that took."""
-        close_programs()
-        self._probe += 1
-        began, wall = time.monotonic(), time.time()
-        self._say(f"announcements:all|probe {self._probe}")
-        await eventually(
-            lambda: all(client.probe >= self._probe for client in self.clients), DEADLINE_S
-        )
-        self.felt.append((name, wall, time.monotonic() - began))
-
-    async def goes_on(self):
-        """Ordinary traffic, so that the next fault meets it."""
-        start = self.heard
-        await eventually(lambda: self.heard >= start + BETWEEN, DEADLINE_S)
-
-    @property
-    def heard(self):
-        return sum(len(client.lags) for client in self.clients)
-
-    def standing(self, heads):
-        """How many topics of clients are where the log is."""
-        return all(
-            (epoch.rstrip("!"), offset) == heads[topic] if topic in heads else offset == 0
-            for client in self.clients
-            for topic in client.topics
-            for epoch, offset in [client.positions.get(topic, ("", -1))]
-        )
-
-    def report(self):
-        lines = ["", f"{'fault':<34} {'heard by all':>13} {'longest pause':>14}"]
-        lags = sorted(lag for client in self.clients for lag in client.lags)
-        ends = [wall for _, wall, _ in self.felt[1:]] + [float("inf")]
-        for (name, wall, took_s), end in zip(self.felt, ends, strict=True):
-            during = max((lag for at, lag in lags if wall <= at < end), default=0)
-            lines.append(f"{name:<34} {took_s:>11.2f} s {during:>12.2f} s")
-        codes = sorted(code for client in self.clients for code in client.codes)
-        told = {code: codes.count(code) for code in set(codes)}
-        connections = sum(client.connections for client in self.clients)
-        lines.append(f"{self.heard} publications, {connections} connections, codes {told}")
-        return "\n".join(lines)
 
 
 # --- Faults -------------------------------------------------------------------------------------
@@ -168,29 +105,6 @@ def _reconnecting(transactional_db):
     connection.close()
 
 
-def world():
-    """People who are signed in, markets; gives (person, cookie) and the probe's announcement."""
-    for market in MARKETS:
-        Market.objects.create(symbol=f"M{market}", base="M", quote="X")
-        Ticker.objects.create(market_id=f"M{market}")
-    people = [User.objects.create_user(f"person{n}") for n in range(PEOPLE)]
-    probe = actions.announce("announcements:all|probe 0")
-    return [(user, sign_in(user)) for user in people], probe.pk
-
-
-def make_clients(port, signed_in, chance):
-    clients = []
-    for number in range(CLIENTS):
-        user, cookie = signed_in[number % PEOPLE]
-        market = MARKETS[number % len(MARKETS)]
-        own = [f"inbox:#{user.pk}", f"trades:M{market}", "tickers:all", "announcements:all"]
-        each = random.Random(chance.random())
-        client = Client(port, cookie, own, each, restless=number % 3 != 0)
-        client.user = user
-        clients.append(client)
-    return clients
-
-
 def fresh(user, topic):
     """What the tables say now; of `Latest` not what the log says, which clients had."""
     found = api.snapshot(user, topic)
@@ -227,7 +141,7 @@ async def wrongs(clients):
 
 def by_the_page(readings):
     """The rows of each reading by the browser's code."""
-    node = shutil.which("node") or str(os.path.join(os.path.dirname(sys.executable), "node"))
+    node = shutil.which("node") or str(Path(sys.executable).with_name("node"))
     question = json.dumps([{"rows": r.first, "publications": r.applied} for r in readings])
     done = subprocess.run(
         [node, str(RULE.with_name("applied.js"))],
@@ -258,8 +172,7 @@ async def test_chaos(tmp_path):
     people = [user.pk for user, _ in signed_in]
     async with sites.running(tmp_path) as site:
         clients = make_clients(site.port, signed_in, chance)
-        battery = Battery(site, clients, people)
-        battery.probe_id = probe_id
+        battery = Battery(site, clients, people, probe_id)
         writers = []
         try:
             async with listening(clients):

@@ -13,7 +13,7 @@ import sys
 import threading
 
 MARKETS = (1000, 2000, 3000)
-PACE_S = 0.02
+PACE_S = 0.06
 THREADS = 3
 MOST = 120  # notifications of a person
 

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import logging.config
+import secrets
 
 import pytest
 import redis
@@ -87,7 +88,7 @@ def test_where_debug_is_on_a_line_is_readable(lines):
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_traceback_shows_no_local_values(lines, debug):
-    said, session_key = lines(debug=debug), "".join(["whose", "key", "is", "this"])
+    said, session_key = lines(debug=debug), secrets.token_hex()
     try:
         raise ValueError("no", len(session_key))
     except ValueError:
