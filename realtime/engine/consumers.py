@@ -58,22 +58,17 @@ class RealtimeConsumer(AsyncConsumer):
         try:
             self.connection.receive(message["bytes"] if text is None else text)
         except Exception:
-            # this application ends here and hears of no disconnect: nobody may push to it any more
-            self.connection.lost(1011)
+            self.connection.lost(1011)  # what ends like this hears of no disconnect
             raise
 
     def _put(self, message: dict[str, Any]) -> None:
-        """Send without waiting: Daphne takes everything at once (daphne/server.py:288).
-
-        To a socket that is closing nothing can be sent, and its disconnect is on its way: whoever
-        pushes goes on with the others.
-        """
+        """Send without waiting: Daphne takes everything at once (daphne/server.py:288)."""
         sending = self.base_send(message)
         try:
             sending.send(None)
         except StopIteration:
             return
-        except Exception as error:  # noqa: BLE001  (autobahn's Disconnected, and what a transport raises)
+        except Exception as error:  # noqa: BLE001  (it is closing; its disconnect is on its way)
             log.debug("frame.unsent", error=repr(error))
             return
         sending.close()
