@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -107,6 +108,18 @@ def test_without_a_healthy_broker_the_log_is_looked_at_more_often(scene):
     assert client.rows == entries
 
 
+def test_a_database_that_is_away_is_told_of_once(scene):
+    client = scene.client()
+    entries = write(scene)
+    scene.world.broken = True
+    with structlog.testing.capture_logs() as events:
+        scene.loop.pass_time(30)
+    assert [event["event"] for event in events] == ["audit.failed"]
+    scene.world.broken = False
+    scene.loop.pass_time(1.1)
+    assert client.rows == entries
+
+
 def test_rubbish_is_ignored_and_the_log_is_asked(scene):
     client = scene.client()
     entries = write(scene)
@@ -197,6 +210,18 @@ def test_a_database_that_went_back_sends_everybody_away(scene):
     scene.world.control_log.clear()
     scene.loop.pass_time(1.1)
     assert client.closed is Disconnect.SHUTDOWN
+
+
+def test_revocations_trimmed_away_unread_send_everybody_away(scene):
+    """What was trimmed may have concerned anybody: nothing is delivered on its far side."""
+    client = scene.client()
+    scene.world.revoke("ada")
+    scene.world.revoke("someone")
+    write(scene)
+    scene.world.control_floor = 1
+    scene.deliver_all()
+    assert client.closed is Disconnect.SHUTDOWN
+    assert client.rows == []
 
 
 def test_who_comes_while_the_hub_restarts_is_asked_to_come_again(scene):

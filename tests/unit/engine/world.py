@@ -36,6 +36,7 @@ class World:
         self.rows, self.outbox, self.log = [], [], []
         self.revocations = []
         self.control_log = []
+        self.control_floor = 0
         self.denied, self.gone = set(), set()
         self.last_entry = 0
         self.lost_right = defaultdict(set)
@@ -153,7 +154,8 @@ class World:
         def look():
             top = len(self.control_log)
             found = tuple(self.control_log[offset:])
-            return Page(Position(self.control_epoch, top), found, offset <= top, top, offset <= top)
+            whole = self.control_floor <= offset <= top
+            return Page(Position(self.control_epoch, top), found, whole, top, whole)
 
         return await self._answer(look)
 
