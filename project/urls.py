@@ -17,3 +17,5 @@ urlpatterns = [
     path("login/", account.login, name="account_login"),
     path("logout/", account.logout, name="account_logout"),
 ]
+
+handler500 = "project.failures.failed"
