@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from realtime.engine import metrics, revocation
+from realtime.engine.broker import Seldom
 from realtime.engine.feed import Broken, MarkFell
 from realtime.engine.revocation import CONTROL
 from realtime.engine.ring import Slot
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+COMPLAIN_S = 60.0
+
 
 class Upkeep:
     def __init__(self, hub: Hub) -> None:
@@ -36,6 +39,7 @@ class Upkeep:
         self._reading_control = False
         self._control_moved: list[asyncio.Future[None]] = []
         self._rechecked = 0.0
+        self._complaint = Seldom(COMPLAIN_S)
 
     # --- Gaps
 
@@ -77,7 +81,7 @@ class Upkeep:
         try:
             return await self._hub.doors.since(topic, start, tuning.page)
         except Exception as error:  # noqa: BLE001  (whatever a database that is down may raise)
-            log.warning("log.unread", topic=topic, error=repr(error))
+            self._complain("log.unread", error, topic=topic)
             await asyncio.sleep(tuning.again_s)
             return None
 
@@ -149,7 +153,7 @@ class Upkeep:
                 try:
                     page = await hub.doors.control_since(control.offset)
                 except Exception as error:  # noqa: BLE001  (as above)
-                    log.warning("log.unread", topic=CONTROL, error=repr(error))
+                    self._complain("log.unread", error, topic=CONTROL)
                     await asyncio.sleep(hub.tuning.again_s)
                     continue
                 if hub.control == control:
@@ -185,7 +189,12 @@ class Upkeep:
             try:
                 await self.audit()
             except Exception as error:  # noqa: BLE001  (as above)
-                log.warning("audit.failed", error=repr(error))
+                self._complain("audit.failed", error)
+
+    def _complain(self, line: str, error: Exception, **words: str) -> None:
+        """One line a minute: the same database fails every question of every topic."""
+        if self._complaint.due():
+            log.warning(line, error=repr(error), **words)
 
     async def audit(self) -> None:
         """Compare all positions with the log in one query; ask for what is missing."""
