@@ -106,9 +106,8 @@ class Handshake:
         hosts, found = self._all(b"host"), self._all(b"origin")
         if len(hosts) != 1 or not origins.known_host(hosts[0], settings.ALLOWED_HOSTS):
             return False
-        trusted = settings.CSRF_TRUSTED_ORIGINS
         return not found or origins.allowed(
-            found, scheme=self.scheme, host=hosts[0], trusted=trusted
+            found, scheme=self.scheme, host=hosts[0], trusted=settings.CSRF_TRUSTED_ORIGINS
         )
 
     @property
@@ -117,4 +116,5 @@ class Handshake:
         if not self._all(b"origin"):
             return ""
         cookies = parse_cookie("; ".join(self._all(b"cookie")))
-        return str(cookies.get(settings.SESSION_COOKIE_NAME, ""))
+        key = str(cookies.get(settings.SESSION_COOKIE_NAME, ""))
+        return key if key.isascii() and key.isprintable() else ""

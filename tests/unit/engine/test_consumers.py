@@ -23,6 +23,11 @@ def test_with_an_origin_of_the_site_the_cookie_counts():
     assert request.session_key == "secret"
 
 
+@pytest.mark.parametrize("value", [b'"a\\000b"', b"\xff\xfe", b"a\tb"])
+def test_a_cookie_that_is_no_session_key_is_nobody(value):
+    assert handshake(ORIGIN, (b"cookie", b"sessionid=" + value)).session_key == ""
+
+
 def test_without_an_origin_the_cookie_is_not_read():
     request = handshake(COOKIE)
     assert request.acceptable
