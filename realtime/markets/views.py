@@ -74,6 +74,9 @@ def change_alert(request: HttpRequest, alert_id: int, verb: str) -> HttpResponse
 
 
 def _market(symbol: str) -> Market:
+    # PostgreSQL refuses the question, where other databases only find nothing
+    if "\x00" in symbol:
+        raise Http404
     return get_object_or_404(Market, symbol=symbol)
 
 

@@ -52,6 +52,7 @@ def test_market_leads_to_the_first_market_or_says_there_is_none(client, ada):
     Market.objects.create(symbol="ETHUSDT", base="ETH", quote="USDT")
     assert client.get("/market/").url == "/market/ETHUSDT/"
     assert client.get("/market/XRPUSDT/").status_code == 404
+    assert client.get("/market/%00/").status_code == 404
     assert "Nothing played yet" in page(client, "/market/ETHUSDT/")
 
 
