@@ -42,6 +42,15 @@ class Handshake(WebSocketProtocol):
 class Server(Daphne):
     """Daphne, but it drains before it stops, and tells a socket how much of it has not left."""
 
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        self.ports: list[Any] = []
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        # Daphne's own list gives None for it (daphne/server.py:157)
+        self.ports.append(port)
+
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             scope["tocsin.unsent"] = functools.partial(unsent, protocol.transport)
@@ -52,8 +61,7 @@ class Server(Daphne):
         return defer.Deferred.fromFuture(asyncio.ensure_future(self.drain()))
 
     async def drain(self) -> None:
-        for listener in self.listeners:
-            port = await listener.asFuture(asyncio.get_running_loop())
+        for port in self.ports:
             port.stopListening()
         from realtime.engine import hub  # noqa: PLC0415  (needs the applications, which load later)
 
