@@ -83,7 +83,10 @@ TESTS = {
         *OLDER,
     ],
     "browser": [pytest("browser", "tests/browser", DJANGO_ALLOW_ASYNC_UNSAFE="true")],
-    "faults": [pytest("faults", "tests/faults")],
+    "faults": [
+        pytest("faults on PostgreSQL", "tests/faults"),
+        pytest("faults on SQLite", "tests/faults", TOCSIN_TEST_DATABASE="sqlite"),
+    ],
 }
 ALL = [*CHECK, *TESTS["unit"], *TESTS["integration"], *TESTS["browser"], *TESTS["faults"]]
 GOALS = {**CHECKS, "check": CHECK, **TESTS, "all": ALL}
