@@ -241,7 +241,7 @@ def throughput(sizes: Sizes, writer: Writer) -> str:
         took, cpu = time.monotonic() - first, cpu_s(child.pid) - first_cpu
     row = (f"{queued:,}", f"{left / max(took, 0.001):,.0f}", f"{left / max(cpu, 0.01):,.0f}")
     return table(
-        ("entries waiting", "publications per second", "per CPU-second of the relay"), [row]
+        ("entries waiting", "moved and published per second", "per CPU-second of the relay"), [row]
     )
 
 
