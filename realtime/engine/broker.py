@@ -11,7 +11,6 @@ import asyncio
 import collections
 import contextlib
 import hashlib
-import logging
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -60,7 +59,6 @@ class Broker:
         self._unheard_since: float | None = None
         self._open_until = float("-inf")
         self._complaint = Seldom(LOG_EVERY_S)
-        logging.getLogger("channels_redis.pubsub").addFilter(_quiet)
 
     @property
     def healthy(self) -> bool:
@@ -268,20 +266,6 @@ class Seldom:
             return False
         self._next = now + self._every_s
         return True
-
-
-class _Quiet(logging.Filter):
-    """channels_redis logs a traceback a second while Redis is away; one a minute says as much."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seldom = Seldom(LOG_EVERY_S)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno < logging.ERROR or self._seldom.due()
-
-
-_quiet = _Quiet()
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -123,6 +123,11 @@ def mark_all_read(
     return mark_read(user, ids)
 
 
+def mark_all_unread(user: AbstractBaseUser) -> list[int]:
+    """All that is not archived. Announcements stay read: receipts are only ever inserted."""
+    return _change(user, None, Q(read_at__isnull=False, archived_at=None), read_at=None)
+
+
 # --- Announcements ------------------------------------------------------------------------------
 
 

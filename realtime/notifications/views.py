@@ -83,6 +83,7 @@ VERBS: dict[str, Callable[[User, list[int], HttpRequest], list[int]]] = {
     "archive": lambda user, ids, _: actions.archive(user, ids),
     "unarchive": lambda user, ids, _: actions.unarchive(user, ids),
     "read-all": _read_all,
+    "unread-all": lambda user, ids, request: actions.mark_all_unread(user),  # noqa: ARG005
     "test": _test,
 }
 

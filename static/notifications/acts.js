@@ -112,7 +112,7 @@ function fieldsOf(form, submitter) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!form.matches("[data-act], [data-read-all]")) return;
+  if (!form.matches("[data-act], [data-read-all], [data-unread-all]")) return;
   // connecting, but the server may well answer: then as without scripts
   if (!live.isLive() && document.documentElement.dataset.line !== "offline") return;
   event.preventDefault();

@@ -73,10 +73,19 @@ live.onBack(({ missed, reloaded }) => {
 
 // --- Counts: written only after the row is there
 
+/** One of two buttons in one place: the focus stays with whichever is there. */
+function offer(form, offered) {
+  if (form.hidden !== offered) return;
+  const focused = form.parentElement.contains(document.activeElement);
+  form.hidden = !offered;
+  if (focused) (offered ? form : form.parentElement).querySelector("button").focus();
+}
+
 function counts(state) {
   const unread = inbox.unread(state);
   const unseen = inbox.unseen(state);
   all('[data-count="unread"]').forEach((e) => write(e, unread ? String(unread) : (e.dataset.zero ?? "")));
+  all("[data-unread-all]").forEach((form) => offer(form, unread === 0 && Boolean(one("[data-rows] [data-key]"))));
   all("[data-badge]").forEach((element) => {
     element.hidden = !unseen;
     write(element, unseen > 99 ? "99+" : String(unseen));

@@ -144,6 +144,12 @@ def test_all_is_read_at_once_and_everywhere(person, signed_in):
     one.get_by_role("button", name="Mark all read").click()
     for page in (one, other):
         expect(page.locator(".row.unread")).to_have_count(0, timeout=SOON_MS)
+    back = one.get_by_role("button", name="Mark all unread")
+    expect(back).to_be_focused()
+    back.click()
+    for page in (one, other):
+        expect(page.locator(".row.unread")).to_have_count(5, timeout=SOON_MS)
+        expect(page.get_by_role("button", name="Mark all read")).to_be_visible()
 
 
 def test_archiving_by_keyboard_moves_the_focus_on_and_can_be_undone(person, signed_in):
@@ -215,12 +221,14 @@ def test_offline_is_said_what_is_done_waits_and_what_was_missed_comes(person, si
     expect(page.get_by_text("1 action is waiting and goes out")).to_be_visible()
     told(ada, *(f"Missed {n}" for n in range(3)))
     expect(row(other, "Missed 2")).to_be_visible()
+    # the other page shows them, so it marks them seen: three more changes
+    eventually(lambda: not Notification.objects.filter(recipient=ada, seen_at=None).exists())
     page.context.set_offline(False)
     is_live(page)
     expect(page.get_by_text("You are offline.")).to_have_count(0)
     expect(page.locator(".row-title")).to_have_text(["Missed 2", "Missed 1", "Missed 0", "Keep me"])
     expect(row(other, "Archive me")).to_have_count(0)
-    expect(page.locator(".toast-row", has_text="Back online. 3 changes caught up.")).to_be_visible()
+    expect(page.locator(".toast-row", has_text="Back online. 6 changes caught up.")).to_be_visible()
 
 
 def test_after_a_gap_too_long_the_page_begins_anew_by_itself(person, signed_in):

@@ -156,6 +156,18 @@ def test_all_read_takes_what_the_page_named(client, ada):
     assert sorted(unread) == ["Arrived meanwhile", "This one, too"]
 
 
+def test_all_unread_takes_what_is_not_archived_and_the_persons_own(client, ada):
+    read, archived = told(ada, "Read"), told(ada, "Archived")
+    hers = told(get_user_model().objects.create_user("grace"), "Hers")
+    for row in (read, archived, hers):
+        actions.mark_read(row.recipient, [row.pk])
+    actions.archive(ada, [archived.pk])
+    client.post("/inbox/unread-all/")
+    for row, unread in ((read, True), (archived, False), (hers, False)):
+        row.refresh_from_db()
+        assert (row.read_at is None) == unread
+
+
 def test_an_announcement_is_read_by_its_key(client, ada):
     announcement = actions.announce("News", url="https://example.org/")
     assert "News" in text(client.get("/"))
