@@ -6,7 +6,6 @@ none has the mark `django_db`.
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from django.test import Client
 from django.test.utils import setup_databases
 
 from tests.chromium import find
+from tests.processes import free_port
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,12 +48,6 @@ def database_url():
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
     return f"postgres://tocsin@/{name}?host={connection.settings_dict['OPTIONS']['host']}"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(url):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from decimal import Decimal
@@ -24,6 +23,7 @@ from realtime.markets.feeds.recorded import Recording
 from realtime.markets.models import AlertFiring
 from tests.integration.test_replay_oracle import FOLDER, ORACLE, level_alerts
 from tests.live import eventually, raw
+from tests.processes import free_port
 
 pytestmark = [
     pytest.mark.recording,
@@ -35,12 +35,6 @@ pytestmark = [
     ),
 ]
 START_S, RECEIVED_S = 40.0, 120.0
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port):
