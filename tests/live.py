@@ -38,6 +38,12 @@ def raw():
     return _programs[-1]
 
 
+def ask(text, values=()):
+    """What a program hears that comes, asks and goes: a fact may be polled without end."""
+    with contextlib.closing(_raw()) as program:
+        return program.execute(text, values).fetchall()
+
+
 def _raw():
     if connection.vendor == "sqlite":
         return sqlite3.connect(

@@ -10,7 +10,7 @@ import redis
 from django.db import connection
 
 from project import servers
-from tests.live import eventually, raw
+from tests.live import ask, eventually
 from tests.processes import Running, family, free_port, manage, named, status
 from tests.realtime import environment
 
@@ -116,12 +116,12 @@ async def running(folder, *, with_redis=True, relays=2, **extra):
 
 def heads():
     """Where each topic stands, asked by a program of its own."""
-    rows = raw().execute('SELECT topic, epoch, "offset" FROM tocsin_head').fetchall()
+    rows = ask('SELECT topic, epoch, "offset" FROM tocsin_head')
     return {topic: (epoch, offset) for topic, epoch, offset in rows}
 
 
 def handed_over():
-    return not raw().execute("SELECT 1 FROM tocsin_entry LIMIT 1").fetchone()
+    return not ask("SELECT 1 FROM tocsin_entry LIMIT 1")
 
 
 def mark(word):

@@ -18,6 +18,7 @@ from tests.live import (
     WAKE_LOCK,
     ForgetfulWitness,
     RememberingBroker,
+    ask,
     eventually,
     raw,
     relaying,
@@ -207,7 +208,7 @@ async def test_offsets_are_consecutive_and_in_the_order_of_each_writer(nothing_t
     for n in {w for w, _ in seen}:
         own = [c for w, c in seen if w == n]
         assert own == sorted(own)
-    assert raw().execute("SELECT count(*) FROM tocsin_entry").fetchone()[0] == 0
+    assert ask("SELECT count(*) FROM tocsin_entry") == [(0,)]
 
 
 async def test_writers_and_a_relay_that_trims_do_not_get_in_each_others_way(monkeypatch):

@@ -19,7 +19,7 @@ from realtime.engine.leader import floor
 from realtime.engine.leader.floor import Floor
 from realtime.engine.leader.retention import Retention
 from realtime.protocol.messages import Position
-from tests.live import eventually, raw, relaying, write
+from tests.live import ask, eventually, raw, relaying, write
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 TOPIC = "t:1"
@@ -93,7 +93,7 @@ async def run(threads, seconds=2.0):
 
 
 def is_empty():
-    return not raw().execute("SELECT 1 FROM tocsin_entry LIMIT 1").fetchone()
+    return not ask("SELECT 1 FROM tocsin_entry LIMIT 1")
 
 
 async def test_a_snapshot_and_what_follows_it_are_a_fresh_read():
@@ -102,7 +102,7 @@ async def test_a_snapshot_and_what_follows_it_are_a_fresh_read():
         await run([*((change, seed) for seed in range(6)), (take, taken), (take, taken)])
         await eventually(is_empty)
     page = await history.asince(TOPIC, Position("", 0), 1_000_000)
-    final = dict(raw().execute("SELECT key, version FROM checked").fetchall())
+    final = dict(ask("SELECT key, version FROM checked"))
     assert len(taken) > 50
     assert any(one.pending for one in taken)
     unfiltered = 0
