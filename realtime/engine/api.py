@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from realtime.engine import history, outbox, topics, triggers
+from realtime.engine import history, outbox, topics, triggers, wire
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import PublishError, UnknownTopic
 from realtime.protocol import recovery
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from realtime.engine.history import Opening
     from realtime.protocol.messages import Position
     from realtime.protocol.recovery import Start
@@ -35,12 +37,14 @@ class Beginning(TypedDict):
     offset: int
 
 
-def publish(topic: str, data: Any) -> None:
+def publish(topic: str, data: Any, *, tags: Mapping[str, str] | None = None) -> None:
     """Publish JSON-able data that is no row's: `publish("chat:lobby", {"text": "Hello"})`.
 
     It belongs to the caller's transaction: committed with it, in its place in the order, or gone
-    with it. Raises BadTopic, UnknownTopic and PublishError.
+    with it. Readers may filter by `tags`. Raises BadTopic, UnknownTopic and PublishError.
     """
+    if tags and not all(isinstance(one, str) for pair in tags.items() for one in pair):
+        raise PublishError(f'the tags for "{topic}" must be texts by name')
     declaration = topics.match(topic).declaration
     if topics.is_latest(declaration):
         raise PublishError(f'"{topic}" keeps the latest row of each key: write the row instead')
@@ -55,7 +59,7 @@ def publish(topic: str, data: Any) -> None:
             "can be published: send a reference to it"
         )
     try:
-        outbox.put(topic, text)
+        outbox.put(topic, text, wire.about(None, tags))
     except OperationalError as error:
         if connections[DEFAULT_DB_ALIAS].vendor == "sqlite" and "locked" in str(error):
             raise PublishError(

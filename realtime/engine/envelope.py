@@ -20,7 +20,7 @@ MESSAGE_BYTES = 512 * 1024
 MESSAGE_PUBLICATIONS = 500
 BATCH, RESET, ECHO = 0, 1, 2
 
-_Row = tuple[int, str, str | None, str, int, int]
+_Row = tuple[int, str, str | None, str, int, int, str | None]
 _decoder = msgspec.msgpack.Decoder(tuple[int, str, str, list[_Row]])
 
 
@@ -57,7 +57,9 @@ class Refused(Exception):  # noqa: N818  (what became of the message)
 
 def seal(message: Message) -> bytes:
     if isinstance(message, Batch):
-        rows = [(p.offset, p.data, p.key, p.op, p.entry, p.mark) for p in message.publications]
+        rows = [
+            (p.offset, p.data, p.key, p.op, p.entry, p.mark, p.about) for p in message.publications
+        ]
         parts = (BATCH, message.topic, message.epoch, rows)
     elif isinstance(message, Reset):
         parts = (RESET, message.topic, message.epoch, [])

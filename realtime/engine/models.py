@@ -57,6 +57,7 @@ class Entry(models.Model):
     key = models.TextField(null=True)
     body = RawField(null=True)
     counts = RawField(null=True)
+    about = RawField(null=True)
     control = models.BooleanField(default=False)
     written_at = InstantField()
 
@@ -77,6 +78,7 @@ class Publication(models.Model):
     key = models.TextField(null=True)
     body = RawField(null=True)
     counts = RawField(null=True)
+    about = RawField(null=True)
     mark = models.BigIntegerField()
     written_at = InstantField()
     moved_at = InstantField()

@@ -45,10 +45,15 @@ def new_epoch() -> str:
     return "".join(secrets.choice(string.ascii_letters) for _ in range(8))
 
 
-def put(topic: str, data: str, using: str = DEFAULT_DB_ALIAS) -> None:
-    """A publication that is no row's, in the caller's transaction. `data`: its JSON text."""
+def put(topic: str, data: str, about: str | None = None, using: str = DEFAULT_DB_ALIAS) -> None:
+    """A publication that is no row's, in the caller's transaction.
+
+    `data`: its JSON text; `about`: that of a JSON object with the wire's `info` and `tags`.
+    """
     connection = connections[using]
-    params = {"topic": topic, "namespace": namespace_of(topic), "data": data}
+    params = {
+        "topic": topic, "namespace": namespace_of(topic), "data": data, "about": about,
+    }  # fmt: skip
     with transaction.atomic(using=using), connection.cursor() as cursor:
         for statement in sql.statements(connection.vendor, "put"):
             cursor.execute(statement, params)

@@ -241,6 +241,15 @@ def row_data(op: str, key: str, body: str | None, counts: str | None, at: int) -
     return _line("".join(parts))
 
 
+def client_info(info: messages.ClientInfo) -> str:
+    parts = [f'"user":{quote(info.user)},"client":{quote(info.client)}']
+    if info.info is not None:
+        parts.append(f'"conn_info":{_line(info.info)}')
+    if info.topic_info is not None:
+        parts.append(f'"chan_info":{_line(info.topic_info)}')
+    return f"{{{','.join(parts)}}}"
+
+
 def quote(text: str) -> str:
     """`text` as a JSON string."""
     return _quote(text).decode()
@@ -252,8 +261,9 @@ def _line(data: str) -> str:
 
 
 def _publication(publication: messages.Publication) -> str:
+    about = f",{publication.about[1:-1]}" if publication.about else ""
     offset = f',"offset":{publication.offset}' if publication.offset else ""
-    return f'{{"data":{_line(publication.data)}{offset}}}'
+    return f'{{"data":{_line(publication.data)}{about}{offset}}}'
 
 
 def _reason(reason: codes.Disconnect | codes.Unsubscribe) -> str:

@@ -18,11 +18,22 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientInfo:
+    """Who acts on a topic; `info` is of the connection, `topic_info` of the subscription (JSON)."""
+
+    client: str
+    user: str
+    info: str | None = None
+    topic_info: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """One row of the log.
 
     `data` is the JSON text that goes over the wire; `entry` the id of the outbox row it came from;
-    `mark` the offset of the revocation log below which all is older than this publication.
+    `mark` the offset of the revocation log below which all is older than this publication; `about`
+    the text of a JSON object with its `info` and `tags` as the wire has them, where it has any.
     """
 
     offset: int
@@ -31,6 +42,7 @@ class Publication:
     op: str
     entry: int
     mark: int
+    about: str | None = None
 
 
 # --- Commands: what a client asks -------------------------------------------------------------

@@ -1,14 +1,20 @@
 """publish(): data that is no row's belongs to the caller's transaction."""
 
+import json
+
 import pytest
 from django.db import connection, transaction
 
+from realtime.engine import history
 from realtime.engine.api import publish, reset
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import BadTopic, PublishError, UnknownTopic
 from realtime.engine.models import Namespace
+from realtime.protocol import codec
+from realtime.protocol.messages import Position
 from tests.app.models import Item
 from tests.capture import written
+from tests.topics import settle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,6 +32,24 @@ def test_the_text_of_the_data_is_kept_byte_for_byte():
         cursor.execute(f"SELECT body FROM tocsin_{'entry' if postgresql else 'log'}".replace(
             "body", "body::text" if postgresql else "body"))  # fmt: skip
         assert cursor.fetchone()[0] == '{"b":1,"a":[1.0]}'
+
+
+def test_tags_reach_the_reader_with_the_data():
+    publish("chat:lobby", {"n": 1}, tags={"lang": "de"})
+    publish("chat:lobby", {"n": 2})
+    settle()
+    page = history.since("chat:lobby", Position("", 0), 10)
+    pushes = [json.loads(codec.publication_push("chat:lobby", p)) for p in page.publications]
+    assert [push["push"]["pub"] for push in pushes] == [
+        {"data": {"n": 1}, "tags": {"lang": "de"}, "offset": 1},
+        {"data": {"n": 2}, "offset": 2},
+    ]
+
+
+@pytest.mark.parametrize("tags", [{"n": 1}, {1: "n"}])
+def test_tags_are_texts(tags):
+    with pytest.raises(PublishError, match="texts"):
+        publish("chat:lobby", 1, tags=tags)
 
 
 def test_it_is_committed_with_the_callers_rows_in_their_order():

@@ -32,10 +32,10 @@ mark AS (
   SELECT coalesce((SELECT "offset" FROM bump WHERE topic = '!control'),
                   (SELECT "offset" FROM tocsin_head WHERE topic = '!control'), 0) AS m),
 appended AS (
-  INSERT INTO tocsin_log (topic, "offset", entry, op, key, body, counts, mark, written_at)
-  SELECT e.topic, b."offset" - e.c + e.n, e.id, e.op, e.key, e.body, e.counts, mark.m, e.written_at
+  INSERT INTO tocsin_log (topic, "offset", entry, op, key, body, counts, about, mark, written_at)
+  SELECT e.topic, b."offset" - e.c + e.n, e.id, e.op, e.key, e.body, e.counts, e.about, mark.m, e.written_at
     FROM each e JOIN bump b USING (topic), mark
-  RETURNING topic, "offset", op, key, body, counts, written_at, entry, mark)
+  RETURNING topic, "offset", op, key, body, counts, about, written_at, entry, mark)
 SELECT a.topic, b.epoch, b.unknown, a."offset", a.op::text, a.key, a.body::text, a.counts::text,
-       (extract(epoch FROM a.written_at) * 1000)::bigint, a.entry, a.mark
+       (extract(epoch FROM a.written_at) * 1000)::bigint, a.entry, a.mark, a.about::text
   FROM appended a JOIN bump b USING (topic) ORDER BY a.topic, a."offset"

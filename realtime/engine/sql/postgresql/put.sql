@@ -3,4 +3,5 @@
 SELECT pg_current_xact_id();
 SELECT CASE WHEN current_setting('max_prepared_transactions') = '0'
              AND NOT pg_try_advisory_xact_lock_shared(7067101) THEN pg_notify('tocsin', '') END;
-INSERT INTO tocsin_entry (topics, op, body) VALUES (ARRAY[%(topic)s], 'p', %(data)s::json);
+INSERT INTO tocsin_entry (topics, op, body, about)
+VALUES (ARRAY[%(topic)s], 'p', %(data)s::json, %(about)s::json);

@@ -7,6 +7,7 @@ CREATE TABLE tocsin_entry (
     key text COLLATE "C",
     body json,
     counts json,
+    about json,
     control boolean NOT NULL DEFAULT false,
     written_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
@@ -20,6 +21,7 @@ CREATE TABLE tocsin_log (
     key text COLLATE "C",
     body json,
     counts json,
+    about json,
     mark bigint NOT NULL DEFAULT 0,
     written_at timestamptz NOT NULL,
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),

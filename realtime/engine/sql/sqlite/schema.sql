@@ -7,6 +7,7 @@ CREATE TABLE tocsin_entry (
     key TEXT,
     body TEXT,
     counts TEXT,
+    about TEXT,
     control INTEGER DEFAULT 0,
     written_at INTEGER
 );
@@ -19,6 +20,7 @@ CREATE TABLE tocsin_log (
     key TEXT,
     body TEXT,
     counts TEXT,
+    about TEXT,
     mark INTEGER DEFAULT 0,
     written_at INTEGER DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
     moved_at INTEGER DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
