@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SETUP = $(if $(PYTHON),$(PYTHON),$(error Tocsin needs Python 3.11 or newer; none is on PATH)) tools/setup.py
 IN = .venv/bin/python
 
-.PHONY: help run setup setup-dev assets lock test check lint types imports sizes floors docs \
+.PHONY: help run setup setup-dev assets lock proto test check lint types imports sizes floors docs \
 	unit integration browser faults bench bench-smoke clean
 
 help: ## this list
@@ -29,6 +29,9 @@ assets: setup ## copy the pages' libraries into static/vendor
 
 lock: setup-dev ## pin requirements*.in into requirements*.txt
 	@$(IN) -m tools.lock
+
+proto: setup-dev ## make client_pb2.py from client.proto
+	@$(IN) -m tools.proto
 
 test: setup-dev ## every test there is, on real servers and in a real browser
 	@$(IN) -m tools.suite all
