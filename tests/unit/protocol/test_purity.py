@@ -15,7 +15,7 @@ class Absent:
             raise ImportError(f"{name} is not here")
 
 sys.meta_path.insert(0, Absent())
-from realtime.protocol import client_pb2, codec, codes, effects, messages, recovery, session
+from realtime.protocol import client_pb2, codec, codes, delta, effects, messages, recovery, session
 print(codec.encode(messages.Reply(1, codes.Error.INTERNAL)))
 """
 
