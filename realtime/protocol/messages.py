@@ -49,6 +49,18 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """One node of a tags filter, as the client wrote it; `filters` says what it must hold."""
+
+    op: str = ""
+    key: str = ""
+    cmp: str = ""
+    val: str = ""
+    vals: tuple[str, ...] = ()
+    nodes: tuple["Node", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     id: int
     token: str = ""
