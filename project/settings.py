@@ -199,6 +199,7 @@ LOGGING = logs.configured(
         SECRET_KEY,
         DATABASES["default"].get("PASSWORD") or "",
         urlsplit(REDIS_URL).password or "",
+        *map(str.strip, os.environ.get("TOCSIN_TOKEN_SECRETS", "").split(",")),
     ],
 )
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG

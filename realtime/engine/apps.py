@@ -19,6 +19,7 @@ class EngineConfig(AppConfig):
 
         register(checks.declarations, "tocsin")
         register(environment.project, "tocsin")
+        register(environment.tokens, Tags.security)
         register(environment.database, Tags.database)
         autodiscover_modules("topics")
         triggers.keep_over_rebuild()

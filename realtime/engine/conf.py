@@ -19,12 +19,16 @@ YES, NO = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting; the type of `default` is the type of its values."""
+    """One setting; the type of `default` is the type of its values.
+
+    `secret`: its value is shown nowhere, in no message and in no line of the log.
+    """
 
     name: str
-    default: bool | int | float
+    default: bool | int | float | str
     unit: str
     help: str
+    secret: bool = False
 
 
 SETTINGS = (
@@ -62,6 +66,12 @@ SETTINGS = (
     Setting("TOPIC_BYTES", 255, "bytes", "The longest name of a topic."),
     Setting("BODY_BYTES", 65_536, "bytes", "Above this a row's body is not sent: op o, fetch it."),
     Setting("PUBLISH_BYTES", 65_536, "bytes", "The largest data that publish() takes."),
+    Setting("TOKEN_SECRETS", "", "", "Keys of HMAC tokens: the first signs.", secret=True),
+    Setting("TOKEN_JWKS", "", "", "A JWKS file with the public keys of RS256 and ES256 tokens."),
+    Setting("TOKEN_AUDIENCE", "", "", "What a token's `aud` must name."),
+    Setting("TOKEN_ISSUER", "", "", "What a token's `iss` must be."),
+    Setting("TOKEN_LEEWAY_S", 5.0, "s", "How far clocks may differ; every expiry is later by it."),
+    Setting("TOKEN_LIFE_S", 3600.0, "s", "How long a token lives that is signed here."),
     Setting("TOLERANT_TRIGGERS", False, "", "Triggers that survive DDL by hand."),  # noqa: FBT003
     Setting("TRIGGER_CHECK_S", 30.0, "s", "How often the relay looks for missing triggers."),
     Setting("DRAIN_S", 5.0, "s", "How long a stopping server takes to send its readers elsewhere."),
@@ -81,7 +91,7 @@ class Settings:
             raise AttributeError(f"TOCSIN_{name} is no setting; see conf.SETTINGS") from None
 
     @contextlib.contextmanager
-    def override(self, **values: bool | float) -> Iterator[None]:
+    def override(self, **values: bool | float | str) -> Iterator[None]:
         if unknown := values.keys() - self._values.keys():
             raise AttributeError(f"no such settings: {', '.join(sorted(unknown))}")
         before = dict(self._values)
@@ -92,9 +102,11 @@ class Settings:
             self._values = before
 
 
-def _parse(setting: Setting, text: str | None) -> bool | int | float:
+def _parse(setting: Setting, text: str | None) -> bool | int | float | str:
     if text is None:
         return setting.default
+    if isinstance(setting.default, str):
+        return text.strip()
     if isinstance(setting.default, bool):
         if text.strip().lower() not in YES | NO:
             raise ImproperlyConfigured(f"{PREFIX}{setting.name} is {text!r}; say true or false")

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.core import checks
 from django.db import connections
 
-from realtime.engine import capture, sql, triggers
+from realtime.engine import capture, keyring, sql, triggers
+from realtime.engine.conf import settings as conf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,42 @@ def _sqlite() -> Iterator[CheckMessage]:
                 hint="Set ATOMIC_REQUESTS = False and use atomic() where rows are written.",
                 id="tocsin.W105",
             )
+
+
+def tokens(**_: Any) -> list[CheckMessage]:
+    """What is wrong with the keys of tokens; no message shows any of them."""
+    return [*_secrets(), *_public_keys()]
+
+
+def _secrets() -> Iterator[CheckMessage]:
+    command = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if settings.SECRET_KEY.encode() in {conf.TOKEN_SECRETS.encode(), *keyring.secrets()}:
+        yield checks.Error(
+            "a secret in TOCSIN_TOKEN_SECRETS is the SECRET_KEY: who may sign tokens could sign "
+            "everything else, too",
+            hint=f"Give tokens a key of their own: {command}",
+            id="tocsin.E106",
+        )
+    for number, secret in enumerate(keyring.secrets(), 1):
+        if len(secret) < keyring.SHORTEST_SECRET_BYTES and not settings.DEBUG:
+            yield checks.Warning(
+                f"secret {number} of TOCSIN_TOKEN_SECRETS has {len(secret)} bytes: it can be "
+                "found by trying",
+                hint=f"Take at least {keyring.SHORTEST_SECRET_BYTES} random bytes: {command}",
+                id="tocsin.W107",
+            )
+
+
+def _public_keys() -> Iterator[CheckMessage]:
+    try:
+        if conf.TOKEN_JWKS:
+            keyring.read(conf.TOKEN_JWKS)
+    except (OSError, ValueError) as error:
+        yield checks.Error(
+            f"TOCSIN_TOKEN_JWKS, {conf.TOKEN_JWKS}, cannot be read: {error}",
+            hint="Name a JWKS file with public RSA or EC (P-256) keys, readable for this process.",
+            id="tocsin.E108",
+        )
 
 
 def database(**options: Any) -> list[CheckMessage]:

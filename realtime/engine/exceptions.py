@@ -8,6 +8,9 @@ TocsinError
 ├── PublishError              data that cannot be published
 ├── TriggerError              the triggers of the database are not what they should be
 ├── EpochChanged              112, the log was begun anew
+├── TokenError
+│   ├── InvalidToken          3500 on connect, 103 on subscribe
+│   └── ExpiredToken          109, the client brings a new one
 └── Unavailable               100, the answer is not there in time; ask again
 """
 
@@ -45,6 +48,18 @@ class TriggerError(TocsinError):
 
 class EpochChanged(TocsinError):  # noqa: N818
     """The log was begun anew since this position."""
+
+
+class TokenError(TocsinError):
+    """The token opens nothing."""
+
+
+class InvalidToken(TokenError):  # noqa: N818
+    """The token is malformed, signed by nobody known here, or for something else."""
+
+
+class ExpiredToken(TokenError):  # noqa: N818
+    """The token has expired, or is not valid yet."""
 
 
 class Unavailable(TocsinError):  # noqa: N818

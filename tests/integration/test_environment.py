@@ -5,7 +5,7 @@ from django.conf import UserSettingsHolder, settings
 from django.core.checks import run_checks
 from django.db import connection
 
-from realtime.engine import environment, triggers
+from realtime.engine import conf, environment, keyring, triggers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,6 +42,44 @@ def test_sqlite_needs_writers_that_queue(monkeypatch):
     others.DATABASES = {"default": database}
     monkeypatch.setattr(environment, "settings", others)
     assert numbers() == ["E104", "W105"]
+
+
+def of_tokens(secrets):
+    with conf.settings.override(TOKEN_SECRETS=secrets):
+        return environment.tokens()
+
+
+def test_a_short_secret_of_tokens_is_warned_of_but_not_shown():
+    [fault] = of_tokens(f"{'x' * keyring.SHORTEST_SECRET_BYTES},planted")
+    assert fault.id == "tocsin.W107"
+    assert "secret 2 of TOCSIN_TOKEN_SECRETS has 7 bytes" in fault.msg
+    assert "planted" not in str(fault)
+
+
+def test_under_development_a_secret_may_be_short(settings):
+    settings.DEBUG = True
+    assert of_tokens("short") == of_tokens("") == []
+
+
+def test_tokens_need_a_key_of_their_own(settings):
+    assert "," in settings.SECRET_KEY  # which would cut it in pieces
+    fault, *_ = of_tokens(settings.SECRET_KEY)
+    assert fault.id == "tocsin.E106"
+    settings.SECRET_KEY = "k" * 50
+    [fault] = of_tokens(f"{'x' * 50},{settings.SECRET_KEY}")
+    assert fault.id == "tocsin.E106"
+    assert settings.SECRET_KEY not in str(fault)
+
+
+def test_public_keys_that_cannot_be_read_are_told(tmp_path):
+    path = tmp_path / "jwks.json"
+    with conf.settings.override(TOKEN_JWKS=str(path)):
+        [missing] = environment.tokens()
+        path.write_text('{"keys": []}')
+        [empty] = environment.tokens()
+    assert missing.id == empty.id == "tocsin.E108"
+    assert "No such file" in missing.msg
+    assert "no public key" in empty.msg
 
 
 @pytest.mark.sqlite

@@ -28,6 +28,17 @@ def test_the_environment_is_read_by_the_type_of_the_default():
     )
 
 
+def test_a_text_is_taken_as_it_is_but_for_the_blanks_around_it():
+    settings = conf.Settings({"TOCSIN_TOKEN_AUDIENCE": " tocsin \n", "TOCSIN_TOKEN_ISSUER": "12"})
+    assert (settings.TOKEN_AUDIENCE, settings.TOKEN_ISSUER) == ("tocsin", "12")
+    assert settings.TOKEN_JWKS == ""
+
+
+def test_the_settings_show_no_secret():
+    settings = conf.Settings({"TOCSIN_TOKEN_SECRETS": "a-planted-secret"})
+    assert "planted" not in f"{settings} {settings!r} {conf.SETTINGS}"
+
+
 def test_a_number_that_is_none_is_refused_by_name():
     with pytest.raises(ImproperlyConfigured, match="TOCSIN_HEAD_POLL_S is 'soon'"):
         conf.Settings({"TOCSIN_HEAD_POLL_S": "soon"})
@@ -65,5 +76,7 @@ def test_settings_are_documented():
 def test_the_default_is_documented_as_it_is(setting):
     default = setting.default
     value = str(default).lower() if isinstance(default, bool) else str(default)
+    shown = "none." if value == "" else f"`{value}`"
     section = REFERENCE.read_text().partition(f"### TOCSIN_{setting.name}\n")[2].partition("###")[0]
-    assert f"{setting.help} Default: `{value}`" in section
+    assert f"{setting.help} Default: {shown}" in section
+    assert setting.secret == ("\nSecret. " in section)

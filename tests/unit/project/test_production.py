@@ -82,3 +82,14 @@ def test_check_deploy_is_clean_with_proper_values(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
+
+
+def test_secrets_of_tokens_are_hidden_in_the_log():
+    shown = manage(
+        "shell",
+        "-c",
+        "import logging; logging.error('one-planted-secret and another-planted-secret')",
+        DEBUG="true",
+        TOCSIN_TOKEN_SECRETS="one-planted-secret, another-planted-secret",
+    )
+    assert "[secret] and [secret]" in shown.stderr
