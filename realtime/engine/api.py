@@ -1,4 +1,4 @@
-"""What apps call besides `@live`: publish without a row, and begin a page with what is known.
+"""What apps call besides `@live`: publish without a row, begin a page with rows, sign a token.
 
 `publish` commits or vanishes with the caller's transaction.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from realtime.engine import history, outbox, topics, triggers, wire
+from realtime.engine import history, outbox, tokens, topics, triggers, wire
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import PublishError, UnknownTopic
 from realtime.protocol import recovery
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from realtime.protocol.recovery import Start
 
 LOOK_S = 0.01
+token = tokens.issue
 
 
 class Beginning(TypedDict):
