@@ -7,6 +7,7 @@ whole and may be used as it is. Claims not named here are ignored. Source: proto
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from base64 import b64decode
@@ -168,9 +169,11 @@ def issue(
 
 
 def _expiry(now: float, life_s: float | None) -> float | None:
-    if life_s is not None and life_s <= 0:
+    if life_s is None:
+        return None
+    if not 0 < life_s < math.inf:
         raise ValueError(f"a token cannot live for {life_s} s; None: for ever")
-    return None if life_s is None else round(now + life_s, 3)
+    return round(now + life_s, 3)
 
 
 # --- Claims. A null is refused where it would mean "nobody" or "never".

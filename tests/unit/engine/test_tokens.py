@@ -386,6 +386,8 @@ def test_what_is_issued_names_the_audience_and_the_issuer_that_are_demanded():
     [
         ({"expires_in_s": 0}, "cannot live for 0 s"),
         ({"expires_in_s": -1.5}, "None: for ever"),
+        ({"expires_in_s": float("nan")}, "cannot live for nan s"),
+        ({"expires_in_s": float("inf")}, "cannot live for inf s"),
         ({"topic": "a:b", "channels": ["a:c"]}, "one topic"),
         ({"info": float("nan")}, "JSON"),
         ({"exp": "soon"}, "would be refused"),
