@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from realtime.engine import history, outbox, tokens, topics, triggers, wire
+from realtime.engine import history, openings, outbox, tokens, topics, triggers, wire
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import PublishError, UnknownTopic
 from realtime.protocol import recovery
@@ -20,7 +20,7 @@ from realtime.protocol import recovery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from realtime.engine.history import Opening
+    from realtime.engine.openings import Opening
     from realtime.protocol.messages import Position
     from realtime.protocol.recovery import Start
 
@@ -92,7 +92,7 @@ def snapshot(user: Any, topic: str) -> Beginning:
     """
     person = str(user.pk) if user.is_authenticated else ""
     inside = connections[DEFAULT_DB_ALIAS].in_atomic_block
-    opening = history.open_topic(person, topics.match(topic), None, 0)
+    opening = openings.open_topic(person, topics.match(topic), None, 0)
     if not opening.allowed:
         raise PermissionDenied(f'"{topic}" is not for this user')
     start = recovery.give_up(None, opening.position, ()) if inside else _start(topic, opening)

@@ -20,11 +20,12 @@ from channels.layers import get_channel_layer
 
 from realtime.engine import envelope, metrics
 from realtime.engine.conf import settings
-from realtime.engine.envelope import Batch, Echo, Reset
+from realtime.engine.envelope import Echo, Reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence
 
+    from realtime.engine.envelope import Rumour
     from realtime.protocol.messages import Publication
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ class Broker:
         self._name = ""
         self._wanted: set[str] = set()
         self._joined: set[str] = set()
-        self._queue: collections.deque[Batch | Reset] = collections.deque()
+        self._queue: collections.deque[Rumour] = collections.deque()
         self._arrived = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._late: set[asyncio.Task[Any]] = set()
@@ -70,14 +71,15 @@ class Broker:
         """Hand publications to the topic's group; False where that is not known to have worked."""
         sent = True
         for batch in envelope.batches(topic, epoch, publications):
-            sent = await self._send(topic, batch) and sent
+            sent = await self.send(topic, batch) and sent
         return sent
 
     async def reset(self, topic: str, epoch: str) -> bool:
         """Tell the topic's hubs that its log was begun anew."""
-        return await self._send(topic, Reset(topic, epoch))
+        return await self.send(topic, Reset(topic, epoch))
 
-    async def _send(self, topic: str, message: Batch | Reset) -> bool:
+    async def send(self, topic: str, message: Rumour) -> bool:
+        """Tell all hubs that listen to the topic; False where it is not known to have worked."""
         if time.monotonic() < self._open_until:
             metrics.BROKER_SKIPPED.inc()
             return False
@@ -89,7 +91,7 @@ class Broker:
 
     # --- In
 
-    async def listen(self) -> AsyncIterator[Batch | Reset]:
+    async def listen(self) -> AsyncIterator[Rumour]:
         """What arrives for the joined topics: lost, repeated and reordered as it may be."""
         await self.start()
         while True:

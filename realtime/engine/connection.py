@@ -7,45 +7,38 @@ a subscription that has ended.
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 import uuid
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import structlog
 
-from realtime.engine import joining, metrics, revocation, topics
-from realtime.engine.backlog import Backlog
+from realtime.engine import entering, metrics, revocation, rpc
+from realtime.engine.answering import Answers
 from realtime.engine.conf import settings
-from realtime.engine.exceptions import BadTopic, UnknownTopic
-from realtime.engine.limits import Bucket, Turns, of_session
-from realtime.engine.members import Member, Person
-from realtime.protocol import codec
+from realtime.engine.entering import Entered
+from realtime.engine.frames import Style
+from realtime.engine.limits import Bucket, of_session
+from realtime.engine.members import Credential, Member, Person
+from realtime.engine.outlet import Outlet, size_of
+from realtime.protocol.codec import text
+from realtime.protocol.codec.base import Inappropriate, Malformed
 from realtime.protocol.codes import Disconnect, Error
-from realtime.protocol.effects import Authenticate, Close, Join, Leave, Send
-from realtime.protocol.messages import PingPush, Pong, UnsubscribePush
+from realtime.protocol.commands import Pong, Publish
+from realtime.protocol.effects import Ask, Authenticate, Close, Hear, Join, Leave, Send
 from realtime.protocol.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from realtime.engine.frames import Pushes, Saying
     from realtime.engine.hub import Hub
-    from realtime.engine.ring import Packet
+    from realtime.protocol.codec.base import Codec, Frame
     from realtime.protocol.codes import Unsubscribe
+    from realtime.protocol.commands import Connect, Question, Subscribe
     from realtime.protocol.effects import Effect
-    from realtime.protocol.messages import Connect, Subscribe
 
 log = structlog.get_logger(__name__)
-
-# questions of one connection to the database
-AT_ONCE = 2
-
-try:
-    VERSION = version("tocsin")
-except PackageNotFoundError:
-    VERSION = "0.1.0"
 
 
 class Connection:
@@ -58,29 +51,39 @@ class Connection:
         self,
         hub: Hub,
         *,
-        send: Callable[[str], None],
+        send: Callable[[Frame], None],
         close: Callable[[int], None],
+        codec: Codec = text,
         session_key: str = "",
         address: str = "",
         unsent: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._hub, self._send, self._close, self._unsent = hub, send, close, unsent
+        self._hub, self._close, self._codec = hub, close, codec
         self._loop = asyncio.get_running_loop()
         self._address = address
         self.client = str(uuid.uuid4())
-        self.person = Person(session_key=session_key, session=revocation.digest(session_key))
+        self.info: str | None = None
+        credential = Credential(session_key) if session_key else None
+        self.person = Person("", credential, revocation.digest(session_key))
         now = self._loop.time()
-        self._session = Session(client=self.client, limits=of_session(), now=now)
+        self._session = Session(limits=of_session(), now=now)
+        self._answers = Answers(hub, self, now)
+        self._publishing = asyncio.Lock()
         self._bucket = Bucket(settings.COMMANDS_PER_S, settings.COMMANDS_BURST, now)
-        self.turns = Turns(AT_ONCE)
-        self._backlog = Backlog(settings.UNSENT_BYTES, settings.SLOW_S)
+        self._outlet = Outlet(
+            codec,
+            send,
+            unsent,
+            slow=lambda: self.disconnect(Disconnect.SLOW),
+            changed=self._wind,
+            closing=lambda: self._session.closed,
+        )
+        self.turns = self._outlet.turns
         self._members: dict[str, Member] = {}
-        self._out: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._seat = ""
+        self.seated = False
         self._began = now
-        self._pushes = self._sent_bytes = 0
         self._ended = False
         metrics.CONNECTIONS.inc()
         if not hub.addresses.take(address, settings.CONNECTIONS_PER_ADDRESS):
@@ -90,55 +93,53 @@ class Connection:
 
     # --- The client speaks
 
-    def receive(self, frame: str | bytes) -> None:
-        """A frame, not yet read: text of bounded size, or the connection ends."""
+    def receive(self, frame: Frame) -> None:
+        """A frame, not yet read: of the codec's kind and of bounded size, or it is the last."""
         if self._ended:
             return None
         now = self._loop.time()
-        if (
-            isinstance(frame, bytes)
-            or len(frame.encode(errors="surrogatepass")) > settings.FRAME_BYTES
-        ):
+        size = size_of(frame)
+        if isinstance(frame, bytes) == (self._codec is text) or size > settings.FRAME_BYTES:
             return self._do(self._session.malformed())
         try:
-            commands = codec.decode(frame, settings.FRAME_COMMANDS)
-        except codec.Malformed:
+            commands = self._codec.decode(frame, settings.FRAME_COMMANDS)
+        except Malformed:
             return self._do(self._session.malformed())
         if not self._bucket.take(len(commands), now):
             return self.disconnect(Disconnect.TOO_MANY_REQUESTS)
         for command in commands:
-            if isinstance(command, Pong):
-                self._ponged(now)
+            if isinstance(command, Pong) and self._outlet.ponged(now):
+                self._hub.resume(self)
             self._perform(self._session.receive(command, now))
-        self._flush()
+        self._outlet.flush()
         return None
 
     def lost(self, code: int) -> None:
         """The socket is gone."""
         self._end(code)
 
-    def _ponged(self, now: float) -> None:
-        was_busy = self._backlog.busy
-        self._backlog.ponged(now, self._unsent())
-        if was_busy and not self._backlog.busy:
-            self._hub.resume(self)
-        self._measure()
-
     # --- The hub speaks
 
     @property
     def busy(self) -> bool:
-        return self._backlog.busy
+        return self._outlet.busy
 
-    def push(self, packet: Packet) -> None:
+    def push(self, pushes: Pushes | Saying, style: Style = Style.PLAIN) -> None:
         if self._ended:
             return
-        if self._out:
-            self._flush()
-        self._pushes += packet.pushes
-        self._write(packet.text)
+        try:
+            self._outlet.push(pushes, style)
+        except Inappropriate:
+            self.disconnect(Disconnect.INAPPROPRIATE_PROTOCOL)
+
+    def say(self, data: str) -> None:
+        self._do(self._session.say(data))
+
+    def trust(self, credential: Credential | None, info: str | None) -> None:
+        self.person, self.info = Person("", credential), info
 
     def end(self, topic: str, code: Unsubscribe) -> None:
+        metrics.UNSUBSCRIBED.labels(code.number).inc()
         self._do(self._session.unsubscribe(topic, code))
 
     def disconnect(self, code: Disconnect) -> None:
@@ -148,118 +149,87 @@ class Connection:
 
     def _do(self, effects: list[Effect]) -> None:
         self._perform(effects)
-        self._flush()
+        self._outlet.flush()
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(message):
-                    self._out.append(codec.encode(message))
-                    if isinstance(message, PingPush):
-                        self._flush()
-                        self._backlog.pinged()
-                    elif isinstance(message, UnsubscribePush):
-                        metrics.UNSUBSCRIBED.labels(message.reason.number).inc()
+                    self._outlet.say(message)
                 case Authenticate(command):
                     self._spawn(self._connect(command))
                 case Join(topic, request):
                     self._members[topic] = member = Member(self, topic)
                     self._spawn(self._join(member, request))
+                case Ask(command):
+                    self._spawn(self._answer(command))
+                case Hear(command):
+                    self._hear(command.data)
                 case Leave(topic):
                     if (left := self._members.pop(topic, None)) is not None:
                         self._hub.quit(left)
                 case Close(reason):
-                    self._flush()
-                    self._close(reason.number)
-                    self._end(reason.number)
+                    self._leave(reason.number)
         self._wind()
 
+    def _leave(self, code: int) -> None:
+        self._outlet.flush()
+        self._close(code)
+        self._end(code)
+
     async def _connect(self, command: Connect) -> None:
-        if command.token:
-            return self._refuse(Disconnect.INVALID_TOKEN)  # tokens are not there yet
-        try:
-            await self._hub.attach(self)
-        except Exception as error:  # noqa: BLE001  (a database that is down may raise anything)
-            log.warning("connect.failed", error=repr(error))
-            return self._refuse(Error.INTERNAL)
-        user = self.person.user
-        if not user and not any(topic.anonymous for topic in topics.registry().values()):
-            return self._refuse(Error.UNAUTHORIZED)
-        if not self._hub.users.take(user, settings.CONNECTIONS_PER_USER):
-            return self._refuse(Disconnect.CONNECTION_LIMIT)
-        self._seat = user
-        data = f'{{"now":{time.time_ns() // 1_000_000}}}'
-        first_ping_s = settings.PING_S * random.uniform(0.5, 1)  # noqa: S311  (spreads the pings)
-        self._do(
-            self._session.connected(
-                version=VERSION, data=data, first_ping_s=first_ping_s, now=self._loop.time()
-            )
-        )
+        answer = await entering.enter(self._hub, self, command)
+        now = self._loop.time()
+        if not isinstance(answer, Entered):
+            return self._do(self._session.refused(answer, now))
+        self._members |= {member.topic: member for member in answer.members}
+        first_ping_s = entering.first_ping_s()
+        self._do(self._session.connected(answer.welcome, first_ping_s=first_ping_s, now=now))
+        for member in answer.members:
+            self._hub.begin(member)
         return None
 
-    def _refuse(self, why: Error | Disconnect) -> None:
-        self._do(self._session.refused(why, self._loop.time()))
-
     async def _join(self, member: Member, request: Subscribe) -> None:
-        try:
-            match = topics.match(request.topic)
-        except UnknownTopic:
-            return self._not_joined(member, request, Error.UNKNOWN_CHANNEL)
-        except BadTopic:
-            return self._not_joined(member, request, Error.BAD_REQUEST)
-        answer = await joining.join(self._hub, member, match, request)
-        if isinstance(answer, Error):
+        answer = await entering.subscribe(self._hub, member, request)
+        if isinstance(answer, Error | Disconnect):
             return self._not_joined(member, request, answer)
-        self._do(self._session.subscribed(request, answer))
+        self._do(self._session.subscribed(request, answer, self._loop.time()))
         self._hub.begin(member)
         return None
 
-    def _not_joined(self, member: Member, request: Subscribe, error: Error) -> None:
-        if self._members.get(member.topic) is member:
-            del self._members[member.topic]
-        self._do(self._session.not_subscribed(request, error))
-
-    # --- The wire
-
-    def _flush(self) -> None:
-        """Several replies of one moment in one frame."""
-        if self._out and not self._ended:
-            out, self._out = self._out, []
-            self._write(codec.batch(out), asked=True)
-
-    def _write(self, text: str, *, asked: bool = False) -> None:
-        now = self._loop.time()
-        if self._backlog.too_slow(now) and not self._session.closed:
-            return self.disconnect(Disconnect.SLOW)
-        late = self._backlog.due
-        size = len(text) if text.isascii() else len(text.encode())
-        self._backlog.sent(size, now, asked=asked)
-        if self._backlog.due != late:
-            self._wind()
-        self._sent_bytes += size
-        self._send(text)
-        self._measure()
+    async def _answer(self, command: Question) -> None:
+        if isinstance(command, Publish):
+            async with self._publishing:  # what a client publishes keeps its order
+                answer = await self._answers.find(command)
+        else:
+            answer = await self._answers.find(command)
+        if isinstance(answer, Disconnect):
+            return self.disconnect(answer)
+        self._do(self._session.answered(command, answer, self._loop.time()))
         return None
 
-    def _measure(self) -> None:
-        """Do no more for a reader that has much to read, and ask how far it has come."""
-        self.turns.pause(busy=self._backlog.busy)
-        if self._backlog.wants_ping and not self._session.closed:
-            self._backlog.pinged()
-            self._send(codec.encode(PingPush()))
-            self._wind()
+    def _hear(self, data: str | None) -> None:
+        if rpc.is_listening():
+            self._spawn(rpc.hear(self.person.user, self.client, data))
+        else:
+            self.disconnect(Disconnect.NOT_AVAILABLE)
+
+    def _not_joined(self, member: Member, request: Subscribe, why: Error | Disconnect) -> None:
+        if self._members.get(member.topic) is member:
+            del self._members[member.topic]
+        self._do(self._session.not_subscribed(request, why))
 
     # --- Time and the end
 
     def _wind(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        due = [at for at in (self._session.due, self._backlog.due) if at is not None]
+        due = [at for at in (self._session.due, self._outlet.due) if at is not None]
         self._timer = None if self._ended or not due else self._loop.call_at(min(due), self._tick)
 
     def _tick(self) -> None:
         now = self._loop.time()
-        if self._backlog.too_slow(now):
+        if self._outlet.is_too_slow(now):
             return self.disconnect(Disconnect.SLOW)
         self._do(self._session.tick(now))
         return None
@@ -282,13 +252,10 @@ class Connection:
             self._hub.quit(member)
         self._members.clear()
         self._hub.detach(self)
-        self._hub.users.give_back(self._seat)
+        if self.seated:
+            self._hub.users.give_back(self.person.user)
         self._hub.addresses.give_back(self._address)
         metrics.CONNECTIONS.dec()
-        log.info(
-            "connection.closed",
-            code=code,
-            duration_s=round(self._loop.time() - self._began, 3),
-            pushes=self._pushes,
-            sent_bytes=self._sent_bytes,
-        )
+        lasted, said = round(self._loop.time() - self._began, 3), self._outlet.pushes
+        sent = self._outlet.sent_bytes
+        log.info("connection.closed", code=code, duration_s=lasted, pushes=said, sent_bytes=sent)

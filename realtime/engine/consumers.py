@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
-from django.conf import settings
-from django.http import parse_cookie
 
-from realtime.engine import hub, origins
+from realtime.engine import hub
 from realtime.engine.connection import Connection
+from realtime.engine.handshake import Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-log = structlog.get_logger(__name__)
+    from realtime.protocol.codec.base import Frame
 
-SUBPROTOCOL = "centrifuge-json"
+log = structlog.get_logger(__name__)
 
 
 class RealtimeConsumer(AsyncConsumer):
@@ -46,17 +45,22 @@ class RealtimeConsumer(AsyncConsumer):
         self._put({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
         self.connection = Connection(
             hub.current(),
-            send=lambda text: self._put({"type": "websocket.send", "text": text}),
+            send=self._send_frame,
+            codec=handshake.codec,
             close=lambda code: self._put({"type": "websocket.close", "code": code}),
             session_key=handshake.session_key,
             address=handshake.address,
             unsent=self.scope.get("tocsin.unsent", lambda: 0),
         )
 
+    def _send_frame(self, frame: Frame) -> None:
+        kind = "bytes" if isinstance(frame, bytes) else "text"
+        self._put({"type": "websocket.send", kind: frame})
+
     def _receive(self, message: Mapping[str, Any]) -> None:
-        text = message.get("text")
+        said = message.get("text")
         try:
-            self.connection.receive(message["bytes"] if text is None else text)
+            self.connection.receive(message["bytes"] if said is None else said)
         except Exception:
             self.connection.lost(1011)  # what ends like this hears of no disconnect
             raise
@@ -73,48 +77,3 @@ class RealtimeConsumer(AsyncConsumer):
             return
         sending.close()
         raise RuntimeError("this server makes its applications wait; the backlog counts on Daphne")
-
-
-class Handshake:
-    """What an upgrade request says about who asks, and from which page."""
-
-    def __init__(self, scope: Mapping[str, Any]) -> None:
-        self._scope = scope
-        self._headers = [(name.lower(), value.decode("latin1")) for name, value in scope["headers"]]
-        self.offered = [name for name in scope.get("subprotocols", ()) if name]
-        client = scope.get("client")
-        self.address = str(client[0]) if client else ""
-
-    def _all(self, name: bytes) -> list[str]:
-        return [value for header, value in self._headers if header == name]
-
-    @property
-    def subprotocol(self) -> str | None:
-        return SUBPROTOCOL if SUBPROTOCOL in self.offered else None
-
-    @property
-    def scheme(self) -> str:
-        name, value = settings.SECURE_PROXY_SSL_HEADER or ("", "")
-        header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
-        forwarded = bool(name) and self._all(header) == [value]
-        return "https" if forwarded or self._scope.get("scheme") == "wss" else "http"
-
-    @property
-    def acceptable(self) -> bool:
-        if self.offered and self.subprotocol is None:
-            return False
-        hosts, found = self._all(b"host"), self._all(b"origin")
-        if len(hosts) != 1 or not origins.known_host(hosts[0], settings.ALLOWED_HOSTS):
-            return False
-        return not found or origins.allowed(
-            found, scheme=self.scheme, host=hosts[0], trusted=settings.CSRF_TRUSTED_ORIGINS
-        )
-
-    @property
-    def session_key(self) -> str:
-        """Of the cookie; without an Origin it is nobody's word, and is not read."""
-        if not self._all(b"origin"):
-            return ""
-        cookies = parse_cookie("; ".join(self._all(b"cookie")))
-        key = str(cookies.get(settings.SESSION_COOKIE_NAME, ""))
-        return key if key.isascii() and key.isprintable() else ""

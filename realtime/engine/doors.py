@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from realtime.engine import broker, history, revocation, topics
+from realtime.engine import broker, history, openings, presence, revocation, topics
 from realtime.engine.conf import settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    from realtime.engine.envelope import Batch, Reset
-    from realtime.engine.history import Opening, Page
+    from realtime.engine.envelope import Rumour
+    from realtime.engine.history import Page
+    from realtime.engine.members import Credential
+    from realtime.engine.openings import Excerpt, Opening
     from realtime.engine.revocation import Identities
-    from realtime.engine.topics import Authorisation, Match
-    from realtime.protocol.messages import Position
+    from realtime.engine.topics import Authorisation
+    from realtime.protocol.messages import ClientInfo, Position
 
 
 class Broker(Protocol):
@@ -24,11 +26,29 @@ class Broker(Protocol):
     @property
     def healthy(self) -> bool: ...
 
-    def listen(self) -> AsyncIterator[Batch | Reset]: ...
+    def listen(self) -> AsyncIterator[Rumour]: ...
 
     async def join(self, topic: str) -> None: ...
 
     async def leave(self, topic: str) -> None: ...
+
+    async def send(self, topic: str, message: Rumour) -> bool: ...
+
+
+class Presence(Protocol):
+    """Who is on a topic, in all processes. Asking raises Unavailable."""
+
+    def add(self, topic: str, info: ClientInfo) -> None: ...
+
+    def remove(self, topic: str, client: str) -> None: ...
+
+    async def everybody(self, topic: str) -> dict[str, ClientInfo]: ...
+
+    async def count(self, topic: str) -> tuple[int, int]: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -36,12 +56,15 @@ class Doors:
     """Each of them asks the database anew; any may raise what a database raises."""
 
     broker: Broker
+    presence: Presence
     since: Callable[[str, Position, int], Awaitable[Page]]
     heads: Callable[[Iterable[str]], Awaitable[dict[str, Position]]]
     control_since: Callable[[int], Awaitable[Page]]
-    open_topic: Callable[[str, Match, Position | None, int], Awaitable[Opening]]
+    # these two: user, match, position, limit; and as words `vouched` (and `reverse`)
+    open_topic: Callable[..., Awaitable[Opening]]
+    excerpt: Callable[..., Awaitable[Excerpt]]
     authorise: Callable[[str, str], Awaitable[Authorisation]]
-    identify: Callable[[Iterable[str]], Awaitable[Identities]]
+    identify: Callable[[Iterable[Credential]], Awaitable[Identities]]
 
 
 @dataclass(frozen=True)
@@ -64,10 +87,12 @@ class Tuning:
 def real() -> Doors:
     return Doors(
         broker=broker.Broker(),
+        presence=presence.Presence(),
         since=history.asince,
         heads=history.aheads,
         control_since=history.acontrol_since,
-        open_topic=history.aopen_topic,
+        open_topic=openings.aopen_topic,
+        excerpt=openings.aexcerpt,
         authorise=topics.authorise,
         identify=revocation.aidentify,
     )

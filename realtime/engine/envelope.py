@@ -1,4 +1,4 @@
-"""What goes over Redis: signed msgpack; bytes that no key of this project signed are refused."""
+"""What goes over Redis or is kept there: bytes that no key of this project signed are refused."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from django.conf import settings
+from msgspec import Struct
 
-from realtime.protocol.messages import Publication
+from realtime.protocol.messages import ClientInfo, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Any
 
 SIGNATURE_BYTES = 16
 MESSAGE_BYTES = 512 * 1024
 MESSAGE_PUBLICATIONS = 500
-BATCH, RESET, ECHO = 0, 1, 2
 
 _Row = tuple[int, str, str | None, str, int, int, str | None]
-_decoder = msgspec.msgpack.Decoder(tuple[int, str, str, list[_Row]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,53 @@ class Batch:
     publications: tuple[Publication, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True, array_like=True, tag=1):
     """The log of a topic was begun anew."""
 
     topic: str
     epoch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(Struct, frozen=True, array_like=True, tag=2):
     """A message of a process to itself: what it sends does come back."""
 
     nonce: str
 
 
-Message = Batch | Reset | Echo
+class Passing(Struct, frozen=True, array_like=True, tag=3):
+    """A publication that no log keeps: JSON text, or `blob`, bytes that are none."""
+
+    topic: str
+    data: str
+    about: str | None = None
+    blob: bytes | None = None
+
+
+class Movement(Struct, frozen=True, array_like=True, tag=4):
+    """Somebody came to a topic, or has left it."""
+
+    topic: str
+    came: bool
+    info: ClientInfo
+
+
+class Telling(Struct, frozen=True, array_like=True, tag=5):
+    """A message for every connection of a user: JSON text."""
+
+    topic: str
+    user: str
+    data: str
+
+
+class _Batch(Struct, frozen=True, array_like=True, tag=0):
+    topic: str
+    epoch: str
+    rows: list[_Row]
+
+
+Rumour = Batch | Reset | Passing | Movement | Telling
+Message = Rumour | Echo
+_decoder = msgspec.msgpack.Decoder(_Batch | Reset | Echo | Passing | Movement | Telling)
 
 
 class Refused(Exception):  # noqa: N818  (what became of the message)
@@ -56,34 +87,26 @@ class Refused(Exception):  # noqa: N818  (what became of the message)
 
 
 def seal(message: Message) -> bytes:
+    wire: Any = message
     if isinstance(message, Batch):
         rows = [
             (p.offset, p.data, p.key, p.op, p.entry, p.mark, p.about) for p in message.publications
         ]
-        parts = (BATCH, message.topic, message.epoch, rows)
-    elif isinstance(message, Reset):
-        parts = (RESET, message.topic, message.epoch, [])
-    else:
-        parts = (ECHO, message.nonce, "", [])
-    payload = msgspec.msgpack.encode(parts)
-    return _signature(payload, settings.SECRET_KEY) + payload
+        wire = _Batch(message.topic, message.epoch, rows)
+    payload = msgspec.msgpack.encode(wire)
+    return _signature(payload, _keys(b"tocsin broker")[0]) + payload
 
 
 def unseal(sealed: object) -> Message:
     """Raises Refused, whatever the bytes are."""
-    if not isinstance(sealed, bytes) or len(sealed) < SIGNATURE_BYTES:
-        raise Refused
-    signature, payload = sealed[:SIGNATURE_BYTES], sealed[SIGNATURE_BYTES:]
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    if not any(hmac.compare_digest(signature, _signature(payload, key)) for key in keys):
-        raise Refused
+    payload = _opened(sealed, _keys(b"tocsin broker"))
     try:
-        kind, name, epoch, rows = _decoder.decode(payload)
+        wire: _Batch | Reset | Echo | Passing | Movement | Telling = _decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise Refused from error
-    if kind == BATCH:
-        return Batch(name, epoch, tuple(Publication(*row) for row in rows))
-    return Reset(name, epoch) if kind == RESET else Echo(name)
+    if isinstance(wire, _Batch):
+        return Batch(wire.topic, wire.epoch, tuple(Publication(*row) for row in wire.rows))
+    return wire
 
 
 def batches(topic: str, epoch: str, publications: Sequence[Publication]) -> Iterator[Batch]:
@@ -100,6 +123,36 @@ def batches(topic: str, epoch: str, publications: Sequence[Publication]) -> Iter
         yield Batch(topic, epoch, tuple(part))
 
 
-def _signature(payload: bytes, secret: str) -> bytes:
-    key = hashlib.blake2b(secret.encode(), person=b"tocsin broker").digest()
+class Seal:
+    """Signs what is kept in Redis at one place; carried to another place it is refused."""
+
+    def __init__(self, *place: str) -> None:
+        where = msgspec.msgpack.encode(place)
+        keys = _keys(b"tocsin kept")
+        self._keys = [hashlib.blake2b(where, key=key).digest() for key in keys]
+
+    def close(self, payload: bytes) -> bytes:
+        return _signature(payload, self._keys[0]) + payload
+
+    def open(self, sealed: object) -> bytes:
+        """The payload; raises Refused, whatever the bytes are."""
+        return _opened(sealed, self._keys)
+
+
+def _keys(person: bytes) -> list[bytes]:
+    """The project's keys for one purpose; the first one signs."""
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [hashlib.blake2b(secret.encode(), person=person).digest() for secret in secrets]
+
+
+def _signature(payload: bytes, key: bytes) -> bytes:
     return hashlib.blake2b(payload, key=key, digest_size=SIGNATURE_BYTES).digest()
+
+
+def _opened(sealed: object, keys: list[bytes]) -> bytes:
+    if not isinstance(sealed, bytes) or len(sealed) < SIGNATURE_BYTES:
+        raise Refused
+    signature, payload = sealed[:SIGNATURE_BYTES], sealed[SIGNATURE_BYTES:]
+    if not any(hmac.compare_digest(signature, _signature(payload, key)) for key in keys):
+        raise Refused
+    return payload

@@ -11,9 +11,9 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from realtime.engine.ring import Packet, Ring, Slot, newest_of_each_key, pack
-from realtime.protocol import codec
-from realtime.protocol.messages import Position, Publication
+from realtime.engine.frames import Pushes, Saying, Slot
+from realtime.engine.ring import Ring, newest_of_each_key, pack
+from realtime.protocol.messages import JoinPush, LeavePush, Position, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +52,8 @@ class Feed:
         self.tail = 0
         self._mark = 0
         self._heard = 0
+        # the one admitted last, to which the next may be said as a difference
+        self._last: Publication | None = None
         # admitted, not yet pushed to all; the ring may be too short for a burst, this is not
         self._outgoing: list[Slot] = []
         self._round: _Round | None = None
@@ -155,7 +157,8 @@ class Feed:
     def _admit(self, publication: Publication) -> None:
         assert self.position is not None
         self.position = Position(self.position.epoch, publication.offset)
-        slot = Slot(publication, codec.publication_push(self.topic, publication))
+        slot = Slot(self.topic, publication, self._last.data if self._last else None)
+        self._last = publication
         self.ring.append(slot)
         self._outgoing.append(slot)
 
@@ -199,12 +202,27 @@ class Feed:
 
     def push(self, member: Member, slots: list[Slot]) -> None:
         """These publications to this member alone, less what its rows already contain."""
-        if member.skip:
-            slots = _unseen(member, slots)
-        for packet in pack(slots):
+        if member.skip or member.filter:
+            slots = _wanted(member, slots)
+        member.based = False
+        for pushes in pack(slots):
             if member.ended:
                 return
-            member.reader.push(packet)
+            member.hand(pushes)
+
+    def pass_on(self, publication: Publication) -> None:
+        """One that no log keeps: to whoever is there now."""
+        pushes = Pushes([Slot(self.topic, publication)])
+        for member in list(self.members):
+            if member.joined and member.clear:
+                member.hand(pushes)
+
+    def announce(self, push: JoinPush | LeavePush) -> None:
+        """Tell those who asked for it who came or went; who went hears nothing of it."""
+        saying = Saying(push)
+        for member in list(self.members):
+            if member.join_leave and member.joined and member.clear:
+                member.reader.push(saying)
 
     def deliver(self) -> bool:
         """Push what is new to the next slice of live members; True while some are left.
@@ -227,7 +245,7 @@ class _Round:
 
     def __init__(self, feed: Feed, slots: list[Slot], high: int) -> None:
         self._slots = newest_of_each_key(slots) if feed.compacted else slots
-        self._packets: list[Packet] = pack(self._slots)
+        self._pushes: list[Pushes] = pack(self._slots)
         self._low, self._high = slots[0].offset, high
         self._feed = feed
         self._members: Iterator[Member] = iter(list(feed._live))  # noqa: SLF001  (one thing in two halves)
@@ -246,16 +264,22 @@ class _Round:
             self._feed.hold(member)  # it goes on, conflated, when it has read
             return
         offset, member.offset = member.offset, self._high
-        if offset < self._low and not member.skip:
-            for packet in self._packets:
-                member.reader.push(packet)
+        if offset < self._low and not member.skip and not member.filter:
+            for pushes in self._pushes:
+                member.hand(pushes)
                 if not member.live:
                     return
         else:
             self._feed.push(member, [slot for slot in self._slots if slot.offset > offset])
 
 
-def _unseen(member: Member, slots: list[Slot]) -> list[Slot]:
+def _wanted(member: Member, slots: list[Slot]) -> list[Slot]:
+    """Without what its rows contain already, and what it does not want to hear."""
     passed = member.skip.intersection(slot.publication.entry for slot in slots)
     member.skip -= passed
-    return [slot for slot in slots if slot.publication.entry not in passed]
+    wants = member.filter
+    return [
+        slot
+        for slot in slots
+        if slot.publication.entry not in passed and (wants is None or wants.matches(slot.tags))
+    ]

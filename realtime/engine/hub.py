@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from realtime.engine import doors, metrics
-from realtime.engine.envelope import Reset
+from realtime.engine.envelope import Batch, Movement, Passing, Reset, Telling
 from realtime.engine.exceptions import Unavailable
 from realtime.engine.feed import SLICE, Feed
 from realtime.engine.groups import Groups
@@ -24,10 +24,11 @@ from realtime.engine.rights import Rights
 from realtime.engine.tasks import Tasks
 from realtime.engine.upkeep import Upkeep
 from realtime.protocol.codes import Disconnect, Unsubscribe
+from realtime.protocol.messages import JoinPush, LeavePush, Publication
 
 if TYPE_CHECKING:
     from realtime.engine.doors import Doors, Tuning
-    from realtime.engine.envelope import Batch
+    from realtime.engine.envelope import Rumour
     from realtime.engine.members import Member, Reader
     from realtime.protocol.messages import Position
 
@@ -66,6 +67,7 @@ class Hub:
                 self.control = (await self.doors.heads([CONTROL]))[CONTROL]
             if not self._running:
                 self._running = True
+                await self.doors.presence.start()
                 self.tasks.keep(self._listen)
                 self.tasks.keep(self.upkeep.watch)
                 self.tasks.spawn(self.groups.settle(CONTROL))
@@ -101,16 +103,32 @@ class Hub:
             member.joined = True
             self.rights.check(member)
             self.release(member)
+            self._move(member, came=True)
 
     def quit(self, member: Member) -> None:
         """The client has left, or its join came to nothing; no push follows."""
         self.rights.register.remove(member)
         feed = self.feeds.get(member.topic)
+        if member.joined and not member.ended:
+            self._move(member, came=False)
         member.ended = True
         if feed is not None and member in feed.members:
             feed.drop(member)
             if not feed.members:
                 feed.idle_since = asyncio.get_running_loop().time()
+
+    def _move(self, member: Member, *, came: bool) -> None:
+        """Show and tell that somebody came or went."""
+        if member.present and came:
+            self.doors.presence.add(member.topic, member.client_info)
+        elif member.present:
+            self.doors.presence.remove(member.topic, member.reader.client)
+        if member.announced:
+            movement = Movement(member.topic, came, member.client_info)
+            self.tasks.spawn(self._tell(movement))
+
+    async def _tell(self, movement: Movement) -> None:
+        await self.doors.broker.send(movement.topic, movement)
 
     async def attach(self, reader: Reader) -> None:
         """Find out who the reader speaks for, and have it within reach of every revocation.
@@ -163,18 +181,27 @@ class Hub:
         async for message in self.doors.broker.listen():
             self.take(message)
 
-    def take(self, message: Batch | Reset) -> None:
+    def take(self, message: Rumour) -> None:
         """From the broker: a rumour, judged by offset, epoch and mark."""
         feed = self.feeds.get(message.topic)
-        if isinstance(message, Reset):
-            if feed is not None:
+        match message:
+            case Batch(topic=topic, publications=publications) if topic == CONTROL:
+                self.upkeep.want_control(max((p.offset for p in publications), default=0))
+            case Telling(user=user, data=data):
+                for reader in self.rights.register.readers(user=user):
+                    reader.say(data)
+            case _ if feed is None:
+                return
+            case Batch(epoch=epoch, publications=publications):
+                feed.hear(epoch, publications, self.control_offset)
+                self.advance(feed)
+            case Reset():
                 feed.dirty = True  # the log says whether there is a new epoch
                 self.advance(feed)
-        elif message.topic == CONTROL:
-            self.upkeep.want_control(max((p.offset for p in message.publications), default=0))
-        elif feed is not None:
-            feed.hear(message.epoch, message.publications, self.control_offset)
-            self.advance(feed)
+            case Passing(data=data, about=about, blob=blob):
+                feed.pass_on(Publication(0, data, None, "p", 0, 0, about, blob))
+            case Movement(topic=topic, came=came, info=info):
+                feed.announce(JoinPush(topic, info) if came else LeavePush(topic, info))
 
     def advance(self, feed: Feed) -> None:
         """Do what a feed needs after anything has changed in it."""
@@ -205,6 +232,7 @@ class Hub:
         for member in feed.lose():
             self.rights.register.remove(member)
             if member.joined:
+                self._move(member, came=False)
                 member.reader.end(member.topic, Unsubscribe.INSUFFICIENT_STATE)
         feed.idle_since = asyncio.get_running_loop().time()
 
@@ -239,6 +267,7 @@ class Hub:
 
     async def stop(self) -> None:
         await self.tasks.stop()
+        await self.doors.presence.stop()
 
     async def settled(self) -> None:
         """Wait until nothing is under way. For tests."""

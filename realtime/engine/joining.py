@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from realtime.engine import topics
+from realtime.engine.frames import Slot
 from realtime.protocol import codes, recovery
 
 if TYPE_CHECKING:
     from realtime.engine.feed import Feed
-    from realtime.engine.history import Opening, Snapshot
     from realtime.engine.hub import Hub
     from realtime.engine.members import Member
+    from realtime.engine.openings import Opening, Snapshot
     from realtime.engine.topics import Match
-    from realtime.protocol.messages import Position, Publication, Subscribe, Subscribed
+    from realtime.protocol.commands import Subscribe
+    from realtime.protocol.messages import Position, Publication, Subscribed
     from realtime.protocol.recovery import Start
 
 log = structlog.get_logger(__name__)
@@ -66,6 +68,7 @@ class _Joining:
         keeps = match.declaration.history
         self._limit = getattr(keeps, "size", LATEST_LIMIT) if keeps else 0
         self._since = request.since if keeps else None
+        self._newest = topics.keeps_newest(match.declaration)
 
     async def answer(self) -> Subscribed | codes.Error:
         found = await self._from_ring() or await self._from_log()
@@ -79,9 +82,18 @@ class _Joining:
         self._member.offset = start.offset
         self._member.skip = set(start.skip)
         result = start.result(data(snapshot, start.publications) if snapshot else None)
+        if self._member.filter:
+            result = replace(result, publications=self._wanted(result.publications))
+        if self._member.deltas:
+            result = replace(result, delta=True)
         if not self._match.declaration.history:
             return replace(result, position=None, was_recovering=self._request.since is not None)
         return result
+
+    def _wanted(self, publications: tuple[Publication, ...]) -> tuple[Publication, ...]:
+        wants = self._member.filter
+        slots = (Slot(self._member.topic, publication) for publication in publications)
+        return tuple(slot.publication for slot in slots if not wants or wants.matches(slot.tags))
 
     # --- From the ring: who was away for a moment costs one question
 
@@ -89,18 +101,21 @@ class _Joining:
         if self._since is None or self._missed() is None:
             return None
         member = self._member
-        async with member.reader.turns.one():
-            answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
+        if not member.vouched:
+            async with member.reader.turns.one():
+                answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
+            if not answer.allowed:
+                return None
+            member.grant.answered(answer.covers)
         start = self._missed()
-        if not answer.allowed or start is None:
-            return None
-        member.grant.answered(answer.covers)
-        return start, None
+        return None if start is None else (start, None)
 
     def _missed(self) -> Start | None:
         position, since = self._feed.position, self._since
         if position is None or since is None or not self._feed.ring.covers(since.offset):
             return None
+        if self._newest:
+            return None  # it wants the newest and not what it missed
         slots = self._feed.missed(since.offset)
         if len(slots) > self._limit or since.offset > position.offset:
             return None
@@ -144,7 +159,9 @@ class _Joining:
         async with self._member.reader.turns.one():
             if self._member.ended:
                 return None  # it has left meanwhile
-            return await self._hub.doors.open_topic(user, self._match, self._since, self._limit)
+            return await self._hub.doors.open_topic(
+                user, self._match, self._since, self._limit, vouched=self._member.vouched
+            )
 
     def _place(self, top: Position) -> bool:
         """Bring the feed to where the log is; False if they do not agree on the epoch."""
@@ -160,6 +177,8 @@ class _Joining:
     async def _begin(self, opening: Opening) -> Start | None:
         top = opening.position
         if opening.recovered and self._since is not None:
+            if self._newest:
+                return recovery.newest(self._since, top, opening.publications)
             return recovery.recover(
                 self._since, top, opening.publications, compacted=self._feed.compacted
             )

@@ -12,12 +12,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from realtime.engine.frames import Pushes, Saying, Style
+from realtime.protocol.messages import ClientInfo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realtime.engine.limits import Turns
-    from realtime.engine.ring import Packet
     from realtime.protocol.codes import Disconnect, Unsubscribe
+    from realtime.protocol.filters import Filter
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -45,12 +48,20 @@ class Grant:
         return self.clear
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What says who a connection speaks for: the key of a session, or the user of a token."""
+
+    session_key: str = field(default="", repr=False)
+    token_user: str = ""
+
+
 @dataclass(eq=False, slots=True)
 class Person:
     """Who a connection speaks for. `session` is the digest of its key, "" without a session."""
 
     user: str = ""
-    session_key: str = field(default="", repr=False)
+    credential: Credential | None = None
     session: str = ""
     grant: Grant = field(default_factory=Grant)
 
@@ -60,17 +71,28 @@ class Reader(Protocol):
 
     person: Person
     turns: Turns
+    # of the connection: its id, and what its token says of it (JSON text)
+    client: str
+    info: str | None
+    # it counts among its user's connections
+    seated: bool
+
+    def trust(self, credential: Credential | None, info: str | None) -> None:
+        """A token says who the connection speaks for; a session has no say then."""
 
     @property
     def busy(self) -> bool:
         """It has much to read still: what can be conflated should wait until it is not."""
 
-    def push(self, packet: Packet) -> None: ...
+    def push(self, pushes: Pushes | Saying, style: Style = Style.PLAIN) -> None: ...
 
     def end(self, topic: str, code: Unsubscribe) -> None:
         """The server has ended the subscription: tell the client."""
 
     def disconnect(self, code: Disconnect) -> None: ...
+
+    def say(self, data: str) -> None:
+        """A message of no topic: JSON text."""
 
 
 @dataclass(eq=False, slots=True)
@@ -81,6 +103,11 @@ class Member:
     contain already (correctness.md, section 1). `live`: it gets each publication as it comes; else
     it is joining, held or catching up, and continues from its offset. `joined`: its subscribe
     reply has been sent. `ended`: it gets nothing any more; `refused`: for want of a right.
+
+    `vouched`: a token has said yes, and nobody else is asked; `info`: what the token says of it.
+    `deltas`: data may be said as the difference to the publication before, once it has got that
+    one (`based`). `filter`: what it wants to hear. `join_leave`: it hears who comes and goes;
+    `announced`: others hear that of it; `present`: they can see it.
     """
 
     reader: Reader
@@ -93,6 +120,14 @@ class Member:
     ended: bool = False
     refused: bool = False
     catching_up: bool = False
+    vouched: bool = False
+    deltas: bool = False
+    based: bool = False
+    filter: Filter | None = None
+    join_leave: bool = False
+    info: str | None = None
+    present: bool = False
+    announced: bool = False
     # The instant by which a held member has its answer or is told; 0: nobody asked in vain yet
     deadline: float = 0.0
 
@@ -100,9 +135,26 @@ class Member:
     def clear(self) -> bool:
         return self.grant.clear and self.reader.person.grant.clear
 
+    @property
+    def client_info(self) -> ClientInfo:
+        return ClientInfo(self.reader.client, self.reader.person.user, self.reader.info, self.info)
+
+    def hand(self, pushes: Pushes) -> None:
+        """Push these, which follow one another and what it got last."""
+        if not self.deltas:
+            self.reader.push(pushes)
+        elif self.based:
+            self.reader.push(pushes, Style.DELTA)
+        else:
+            self.based = True
+            first, rest = pushes.slots[:1], pushes.slots[1:]
+            self.reader.push(Pushes(first), Style.WHOLE)
+            if rest:
+                self.reader.push(Pushes(rest), Style.DELTA)
+
 
 def nobody() -> Person:
-    """Who comes without a session: there is no sign-out to wait for."""
+    """Who comes without a credential: there is nothing to lose."""
     return Person(grant=Grant(covers=NEVER_ASKED))
 
 
@@ -166,8 +218,8 @@ class Register:
     def rights(self) -> list[tuple[str, str]]:
         return list(self._by_right)
 
-    def sessions(self) -> Iterator[Reader]:
-        return (reader for reader in self._members if reader.person.session)
+    def known(self) -> Iterator[Reader]:
+        return (reader for reader in self._members if reader.person.credential)
 
 
 def _discard(index: dict[KeyT, set[ValueT]], key: KeyT, value: ValueT) -> None:

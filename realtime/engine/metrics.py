@@ -17,9 +17,12 @@ BROKER_FAILED = Counter("tocsin_broker_failed", "Calls to Redis that failed or t
 BROKER_REFUSED = Counter("tocsin_broker_refused", "Messages from Redis that nobody of us signed.")
 BROKER_DROPPED = Counter("tocsin_broker_dropped", "Messages from Redis dropped unread: queue full.")
 BROKER_HEALTHY = Gauge("tocsin_broker_healthy", "1 while what is sent to Redis comes back.")
+PRESENCE_REFUSED = Counter("tocsin_presence_refused", "Clients in Redis that nobody of us signed.")
+PRESENCE_TOO_LARGE = Counter("tocsin_presence_too_large", "Clients not shown: too much to say.")
 
 CONNECTIONS = Gauge("tocsin_connections", "Sockets open in this process.")
 TOPICS = Gauge("tocsin_topics", "Topics that somebody in this process listens to.")
 UNSUBSCRIBED = Counter("tocsin_unsubscribed", "Subscriptions ended by the server.", ["code"])
 REPAIRED = Counter("tocsin_repaired", "Publications read from the log because Redis lost them.")
 LOST_FEEDS = Counter("tocsin_lost_feeds", "Topics begun anew: the log did not continue them.")
+RPC_FAILED = Counter("tocsin_rpc_failed", "Calls whose method raised or took too long.")

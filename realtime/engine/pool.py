@@ -19,22 +19,28 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@functools.cache
-def _executor() -> tuple[ThreadPoolExecutor, int]:
-    count = settings.DATABASE_THREADS
-    return ThreadPoolExecutor(count, thread_name_prefix="tocsin-database"), count
+_executors: dict[str, tuple[ThreadPoolExecutor, int]] = {}
 
 
-def awaitable(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
+def _executor(threads: str) -> ThreadPoolExecutor:
+    if threads not in _executors:
+        count = getattr(settings, threads)
+        _executors[threads] = ThreadPoolExecutor(count, thread_name_prefix="tocsin"), count
+    return _executors[threads][0]
+
+
+def awaitable(
+    function: Callable[P, R], threads: str = "DATABASE_THREADS"
+) -> Callable[P, Awaitable[R]]:
     """The awaitable twin of a function that asks the database.
 
-    It runs in a thread of its own, with a connection that is checked first: one that died with the
-    database heals at the next call.
+    It runs in one of the `threads`, as a setting numbers them, with a connection that is checked
+    first: one that died with the database heals at the next call.
     """
 
     @functools.wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        ask = database_sync_to_async(function, thread_sensitive=False, executor=_executor()[0])
+        ask = database_sync_to_async(function, thread_sensitive=False, executor=_executor(threads))
         answer: R = await ask(*args, **kwargs)
         return answer
 
@@ -43,16 +49,16 @@ def awaitable(function: Callable[P, R]) -> Callable[P, Awaitable[R]]:
 
 def close() -> None:
     """End the threads and their connections; the next call begins new ones."""
-    if not _executor.cache_info().currsize:
-        return
-    executor, count = _executor()
-    together = threading.Barrier(count)
+    while _executors:
+        _, (executor, count) = _executors.popitem()
+        _close(executor, threading.Barrier(count))
+        executor.shutdown()
 
+
+def _close(executor: ThreadPoolExecutor, together: threading.Barrier) -> None:
     def leave() -> None:
         together.wait(timeout=10)  # so that every thread takes exactly one
         connections.close_all()
 
-    for done in [executor.submit(leave) for _ in range(count)]:
+    for done in [executor.submit(leave) for _ in range(together.parties)]:
         done.result()
-    executor.shutdown()
-    _executor.cache_clear()

@@ -16,12 +16,12 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, load_backend
 from django.utils.crypto import constant_time_compare
 
-from realtime.engine import history, pool
+from realtime.engine import history, people, pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from realtime.engine.members import Person
+    from realtime.engine.members import Credential, Person
 
 CONTROL = "!control"
 
@@ -90,28 +90,30 @@ def digest(session_key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """`users`: session key → user id, of the sessions that still speak for somebody.
+    """`users`: the id of the user, for each credential that still speaks for somebody.
 
     `covers`: every revocation up to this offset was visible to the question.
     """
 
-    users: Mapping[str, str]
+    users: Mapping[Credential, str]
     covers: int
 
 
-def identify(session_keys: Iterable[str]) -> Identities:
-    """Ask the database anew who these sessions speak for: session, user, active, password.
+def identify(credentials: Iterable[Credential]) -> Identities:
+    """Ask the database anew who these speak for: session, user, active, password.
 
     Reads only. Django's own `get_user` would flush or cycle a session here.
     """
-    keys = sorted(set(session_keys) - {""})
     covers = history.heads([CONTROL])[CONTROL].offset
-    people: dict[tuple[str, str], Any] = {}
+    asked: dict[tuple[str, str], Any] = {}
     users = {}
-    for key in keys:
-        user = _user(_session(key), people)
+    for credential in set(credentials):
+        if credential.token_user:
+            user = people.load_user(credential.token_user)
+        else:
+            user = _user(_session(credential.session_key), asked)
         if user is not None:
-            users[key] = str(user.pk)
+            users[credential] = str(user.pk)
     return Identities(users, covers)
 
 
@@ -124,16 +126,16 @@ def _session(key: str) -> dict[str, Any]:
     return loaded
 
 
-def _user(session: dict[str, Any], people: dict[tuple[str, str], Any]) -> Any:
+def _user(session: dict[str, Any], known: dict[tuple[str, str], Any]) -> Any:
     user_id, path = session.get(SESSION_KEY), session.get(BACKEND_SESSION_KEY)
     if user_id is None or path not in settings.AUTHENTICATION_BACKENDS:
         return None
-    asked = (path, str(user_id))
-    if asked not in people:
-        people[asked] = load_backend(path).get_user(user_id)
-    user = people[asked]
+    who = (path, str(user_id))
+    if who not in known:
+        known[who] = load_backend(path).get_user(user_id)
+    user = known[who]
     if user is None or not user.is_active:
         return None
-    known = session.get(HASH_SESSION_KEY, "")
+    kept = session.get(HASH_SESSION_KEY, "")
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return user if any(constant_time_compare(known, good) for good in hashes) else None
+    return user if any(constant_time_compare(kept, good) for good in hashes) else None

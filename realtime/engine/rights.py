@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from typing import Any
 
-    from realtime.engine.members import Member, Reader
+    from realtime.engine.members import Credential, Member, Person, Reader
     from realtime.engine.revocation import Event, Identities
     from realtime.engine.topics import Authorisation
 
     Authorise = Callable[[str, str], Awaitable[Authorisation]]
-    Identify = Callable[[Iterable[str]], Awaitable[Identities]]
+    Identify = Callable[[Iterable[Credential]], Awaitable[Identities]]
 
 log = structlog.get_logger(__name__)
 
@@ -63,18 +63,18 @@ class Rights:
     # --- Beginnings
 
     async def introduce(self, reader: Reader, control: Callable[[], int]) -> None:
-        """Find out who a new reader's session speaks for, then register it.
+        """Find out who a new reader's credential speaks for, then register it.
 
         The answer must cover all that was handled before the registration: whatever is handled
         after it finds the reader.
         """
         person = reader.person
-        if person.session_key:
-            identities = await self._identify([person.session_key])
+        if person.credential:
+            identities = await self._identify([person.credential])
             while identities.covers < control():
                 await asyncio.sleep(AGAIN_S)
-                identities = await self._identify([person.session_key])
-            person.user = identities.users.get(person.session_key, "")
+                identities = await self._identify([person.credential])
+            person.user = identities.users.get(person.credential, "")
             person.grant.answered(identities.covers)
         if not person.user:
             reader.person = nobody()
@@ -86,7 +86,7 @@ class Rights:
         """Hold all that `event`, at `offset` of `!control`, concerns, and ask."""
         for reader in self._concerned(event):
             person = reader.person
-            if person.session and revocation.concerns_person(event, person):
+            if person.credential and revocation.concerns_person(event, person):
                 person.grant.raise_to(offset)
                 self._question_person(reader)
             for member in self.register.members(reader):
@@ -132,6 +132,11 @@ class Rights:
 
     def question(self, member: Member) -> None:
         """Ask, again and again, until an answer covers what the member needs."""
+        if member.vouched:
+            # no revocation takes what a token gave; its end does
+            member.grant.answered(member.grant.needs)
+            self._let_go(member)
+            return
         key = (member.reader.person.user, member.topic)
         if not member.grant.clear and key not in self._asking:
             self._asking.add(key)
@@ -213,7 +218,7 @@ class Rights:
 
     async def _ask_persons(self) -> None:
         try:
-            while held := [r for r in self.register.sessions() if not r.person.grant.clear]:
+            while held := [r for r in self.register.known() if not r.person.grant.clear]:
                 identities = await self._identities(held)
                 if identities is None or not self._take_identities(held, identities):
                     await asyncio.sleep(AGAIN_S)
@@ -222,7 +227,7 @@ class Rights:
 
     async def _identities(self, readers: list[Reader]) -> Identities | None:
         try:
-            return await self._identify({reader.person.session_key for reader in readers})
+            return await self._identify({c for r in readers if (c := r.person.credential)})
         except Exception as error:  # noqa: BLE001  (as above)
             log.warning("identify.failed", error=repr(error))
             return None
@@ -235,7 +240,7 @@ class Rights:
                 continue
             if identities.covers < person.grant.needs:
                 enough = False
-            elif identities.users.get(person.session_key, "") != person.user:
+            elif not _still(person, identities):
                 reader.disconnect(Disconnect.FORCE)
             elif person.grant.answered(identities.covers):
                 for member in self.register.members(reader):
@@ -246,11 +251,17 @@ class Rights:
 
     async def recheck(self) -> None:
         """Ask about everybody, holding nobody: for rights that end without leaving a trace."""
-        readers = list(self.register.sessions())
+        readers = list(self.register.known())
         if readers and (identities := await self._identities(readers)):
             self._take_identities(readers, identities)
         for user, topic in self.register.rights():
             answer = await self._answer(user, topic)
             if answer is not None:
-                joined = [m for m in self.register.holders(user, topic) if m.joined]
-                self._take(joined, answer)
+                holders = self.register.holders(user, topic)
+                self._take([m for m in holders if m.joined and not m.vouched], answer)
+
+
+def _still(person: Person, identities: Identities) -> bool:
+    """The credential speaks for whom it spoke."""
+    credential = person.credential
+    return credential is not None and identities.users.get(credential) == person.user

@@ -7,36 +7,15 @@ the newest publication of each key).
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
+
+from realtime.engine.frames import Pushes, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from realtime.protocol.messages import Publication
-
 FRAME_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A publication and the one frame that every connection of its topic gets."""
-
-    publication: Publication
-    frame: str
-
-    @property
-    def offset(self) -> int:
-        return self.publication.offset
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """Several pushes in one frame: bytes in a send are nearly free, sends are not."""
-
-    text: str
-    pushes: int
 
 
 class Ring:
@@ -51,10 +30,10 @@ class Ring:
 
     def append(self, slot: Slot) -> None:
         self._slots.append(slot)
-        self._bytes += len(slot.frame)
+        self._bytes += slot.size
         while len(self._slots) > self._most or self._bytes > self._most_bytes:
             oldest = self._slots.popleft()
-            self._bytes -= len(oldest.frame)
+            self._bytes -= oldest.size
             self.base = oldest.offset
 
     def covers(self, offset: int) -> bool:
@@ -79,17 +58,17 @@ def newest_of_each_key(slots: Iterable[Slot]) -> list[Slot]:
     return list(newest.values())
 
 
-def pack(slots: Iterable[Slot], most_bytes: int = FRAME_BYTES) -> list[Packet]:
-    """Frames joined by newlines, in order, of at most `most_bytes` or a single push."""
-    packets: list[Packet] = []
-    texts: list[str] = []
+def pack(slots: Iterable[Slot], most_bytes: int = FRAME_BYTES) -> list[Pushes]:
+    """Pushes for one frame each, in order, of about `most_bytes` at most or a single one."""
+    packed: list[Pushes] = []
+    some: list[Slot] = []
     size = 0
     for slot in slots:
-        if texts and size + len(slot.frame) > most_bytes:
-            packets.append(Packet("\n".join(texts), len(texts)))
-            texts, size = [], 0
-        texts.append(slot.frame)
-        size += len(slot.frame) + 1
-    if texts:
-        packets.append(Packet("\n".join(texts), len(texts)))
-    return packets
+        if some and size + slot.size > most_bytes:
+            packed.append(Pushes(some))
+            some, size = [], 0
+        some.append(slot)
+        size += slot.size
+    if some:
+        packed.append(Pushes(some))
+    return packed

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote
 
 import structlog
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AnonymousUser
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Model, Q, QuerySet
 
-from realtime.engine import canon, names, pool, sql
+from realtime.engine import canon, names, people, pool, sql
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import BadTopic, UnknownTopic
 from realtime.engine.names import limited_to, namespace_of
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Authorisation", "History", "Latest", "Match", "Topic", "authorise", "authorise_now",
-    "has_rows", "is_latest", "limited_to", "live", "load_user", "match", "models_of",
-    "namespace_of", "registry", "rows",
+    "has_rows", "is_latest", "keeps_newest", "limited_to", "live", "match",
+    "models_of", "namespace_of", "registry", "rows",
 ]  # fmt: skip
 
 log = structlog.get_logger(__name__)
@@ -37,10 +35,14 @@ OPERATIONS = ("insert", "update", "delete")
 
 @dataclass(frozen=True)
 class History:
-    """Keep the newest `size` publications of a topic, none older than `days`."""
+    """Keep the newest `size` publications of a topic, none older than `days`.
+
+    `newest`: who comes back is brought the newest one alone, whatever was missed before it.
+    """
 
     size: int = 1000
     days: float = 30
+    newest: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class Topic:
     of all but the first read `receipt:12`, and `counts` are of the first. A row belongs to every
     template of `name` whose columns are not NULL. `depends_on`: models whose rows `allows` reads
     besides users, groups and permissions: a change there asks it again. `reread`: another AFTER
-    trigger changes the same rows; the body is then read anew when it is written.
+    trigger changes the same rows; the body is then read anew when it is written. `presence`: who is
+    on the topic may be asked; `join_leave`: who comes and goes is told to who asks for it, or
+    "always" to everybody. `deltas`: data may be said as the difference to what came before.
+    `binary`: clients may publish what is no JSON (on a topic without history). `allows_publish`: a
+    method like `allows`; may this user publish?
     """
 
     namespace: ClassVar[str]
@@ -70,7 +76,9 @@ class Topic:
     operations: ClassVar[Mapping[type[Model], Sequence[str]]] = {}
     anonymous: ClassVar[bool] = False
     presence: ClassVar[bool] = False
-    join_leave: ClassVar[bool] = False
+    join_leave: ClassVar[bool | Literal["always"]] = False
+    deltas: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
     allows_publish: Any = None
     depends_on: ClassVar[Sequence[type[Model]]] = ()
     reread: ClassVar[bool] = False
@@ -146,6 +154,10 @@ def key_prefix(declaration: Topic, model: type[Model]) -> str:
 
 def is_latest(declaration: Topic) -> bool:
     return isinstance(declaration.history, Latest)
+
+
+def keeps_newest(declaration: Topic) -> bool:
+    return isinstance(declaration.history, History) and declaration.history.newest
 
 
 def has_rows(declaration: Topic) -> bool:
@@ -233,28 +245,16 @@ class Authorisation:
     covers: int
 
 
-def load_user(user_id: str) -> Any:
-    """The person as the database has them now; the anonymous one for ``; None: there is none."""
-    if not user_id:
-        return AnonymousUser()
-    model = get_user_model()
-    try:
-        found = model._default_manager.filter(pk=user_id).first()  # noqa: SLF001
-    except (TypeError, ValueError):
-        return None
-    return found if found is not None and found.is_active else None
-
-
 def authorise_now(user: Any, match: Match) -> bool:
     """May this person subscribe? An `allows` that raises has said no.
 
     A database that does not answer has said nothing: its error passes, and it is asked again.
     """
-    people = limited_to(match.topic)
+    named = limited_to(match.topic)
     if not user.is_authenticated:
-        if people is not None or not match.declaration.anonymous:
+        if named is not None or not match.declaration.anonymous:
             return False
-    elif people is not None and str(user.pk) not in people:
+    elif named is not None and str(user.pk) not in named:
         return False
     try:
         return bool(match.declaration.allows(user, **match.params))
@@ -270,7 +270,7 @@ def authorise_user(user_id: str, topic: str) -> Authorisation:
     with connection.cursor() as cursor:
         cursor.execute(sql.read(connection.vendor, "control_head"))
         covers = cursor.fetchone()[0]
-    user = load_user(user_id)
+    user = people.load_user(user_id)
     return Authorisation(user is not None and authorise_now(user, match(topic)), covers)
 
 

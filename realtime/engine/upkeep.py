@@ -14,9 +14,8 @@ import structlog
 from realtime.engine import metrics, revocation
 from realtime.engine.broker import Seldom
 from realtime.engine.feed import Broken, MarkFell
+from realtime.engine.frames import Slot
 from realtime.engine.revocation import CONTROL
-from realtime.engine.ring import Slot
-from realtime.protocol import codec
 from realtime.protocol.codes import Unsubscribe
 from realtime.protocol.messages import Position
 
@@ -107,7 +106,7 @@ class Upkeep:
             return
         if member.ended or not member.clear:
             return
-        slots = [Slot(p, codec.publication_push(feed.topic, p)) for p in page.publications]
+        slots = [Slot(feed.topic, publication) for publication in page.publications]
         member.offset = page.position.offset if page.complete else slots[-1].offset
         feed.push(member, slots)
 

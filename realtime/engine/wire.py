@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from realtime.protocol import codec
+from realtime.protocol.codec import text
 from realtime.protocol.messages import Publication
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def publication(  # noqa: PLR0917  (a row of the log, in the order of the statem
     about: str | None = None,
 ) -> Publication:
     """A row of the log with its wire data."""
-    data = codec.row_data(op, key or "", body, counts, at)
+    data = text.row_data(op, key or "", body, counts, at)
     return Publication(offset, data, key, op, entry, mark, about)
 
 
@@ -34,7 +34,7 @@ def about(info: ClientInfo | None, tags: Mapping[str, str] | None) -> str | None
     """What a publication says besides its data, as the log keeps it; None for nothing."""
     parts = []
     if info is not None:
-        parts.append(f'"info":{codec.client_info(info)}')
+        parts.append(f'"info":{text.client_info(info)}')
     if tags:
         parts.append(f'"tags":{json.dumps(dict(tags), separators=(",", ":"))}')
     return f"{{{','.join(parts)}}}" if parts else None

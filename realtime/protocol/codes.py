@@ -24,6 +24,8 @@ class Error(Enum):
     LIMIT_EXCEEDED = (106, "limit exceeded", False)
     BAD_REQUEST = (107, "bad request", False)
     NOT_AVAILABLE = (108, "not available", False)
+    TOKEN_EXPIRED = (109, "token expired", False)
+    EXPIRED = (110, "expired", False)
     TOO_MANY_REQUESTS = (111, "too many requests", True)
     UNRECOVERABLE_POSITION = (112, "unrecoverable position", False)
 
@@ -39,6 +41,7 @@ class Disconnect(Enum):
     SHUTDOWN = (3001, "shutdown")
     INTERNAL = (3004, "internal server error")
     EXPIRED = (3005, "connection expired")
+    SUBSCRIPTION_EXPIRED = (3006, "subscription expired")
     SLOW = (3008, "slow")
     WRITE_ERROR = (3009, "write error")
     INSUFFICIENT_STATE = (3010, "insufficient state")
@@ -50,6 +53,8 @@ class Disconnect(Enum):
     STALE = (3502, "stale")
     FORCE = (3503, "force disconnect")
     CONNECTION_LIMIT = (3504, "connection limit")
+    CHANNEL_LIMIT = (3505, "channel limit")
+    INAPPROPRIATE_PROTOCOL = (3506, "inappropriate protocol")
     PERMISSION_DENIED = (3507, "permission denied")
     NOT_AVAILABLE = (3508, "not available")
 
@@ -67,6 +72,7 @@ class Unsubscribe(Enum):
 
     SERVER = (2000, "server unsubscribe")
     INSUFFICIENT_STATE = (2500, "insufficient state")
+    EXPIRED = (2501, "subscription expired")
 
     def __init__(self, number: int, text: str) -> None:
         self.number = number

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from realtime.protocol import codes, messages
+from realtime.protocol import codes, commands, messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Send:
 class Authenticate:
     """Find out who this is, then call `Session.connected` or `Session.refused`."""
 
-    command: messages.Connect
+    command: commands.Connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Join:
     """
 
     topic: str
-    request: messages.Subscribe
+    request: commands.Subscribe
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,24 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Find the answer, then call `Session.answered` with this command."""
+
+    command: commands.Question
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """The client has sent a message; nobody waits for an answer."""
+
+    command: commands.Send
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the socket with this code; the push that announces it was sent before."""
 
     reason: codes.Disconnect
 
 
-Effect = Send | Authenticate | Join | Leave | Close
+Effect = Send | Authenticate | Join | Leave | Ask | Hear | Close

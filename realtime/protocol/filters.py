@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from realtime.protocol.messages import Node
+from realtime.protocol.commands import Node
 
 MAX_DEPTH = 16
 MAX_NODES = 100

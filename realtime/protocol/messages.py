@@ -1,10 +1,11 @@
-"""What is said, as frozen values: commands, replies, pushes, and the publications of the log.
+"""What the server says, as frozen values: replies, pushes, and the publications of the log.
 
 Whatever the wire carries as raw JSON (a publication's data, a client's data) is JSON text here and
 is embedded unread. A topic is a topic here; it becomes a channel in codec.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from realtime.protocol import codes
 
@@ -34,6 +35,7 @@ class Publication:
     `data` is the JSON text that goes over the wire; `entry` the id of the outbox row it came from;
     `mark` the offset of the revocation log below which all is older than this publication; `about`
     the text of a JSON object with its `info` and `tags` as the wire has them, where it has any.
+    Offset 0: of a topic that keeps nothing; there, `blob` instead of data that is no JSON.
     """
 
     offset: int
@@ -43,156 +45,10 @@ class Publication:
     entry: int
     mark: int
     about: str | None = None
-
-
-# --- Commands: what a client asks -------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node of a tags filter, as the client wrote it; `filters` says what it must hold."""
-
-    op: str = ""
-    key: str = ""
-    cmp: str = ""
-    val: str = ""
-    vals: tuple[str, ...] = ()
-    nodes: tuple["Node", ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    id: int
-    token: str = ""
-    data: str | None = None
-    name: str = ""
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    """`since` is set when the client asks to recover; `strict` when it would rather be refused
-    (112) than subscribed unrecovered; `kind` is 0 for the streams this server has.
-    """
-
-    id: int
-    topic: str
-    token: str = ""
-    since: Position | None = None
-    strict: bool = False
-    data: str | None = None
-    positioned: bool = False
-    recoverable: bool = False
-    join_leave: bool = False
-    delta: str = ""
-    filtered: bool = False
-    kind: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
-    id: int
-    topic: str
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    id: int
-    topic: str
-    data: str | None = None
-    kind: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    id: int
-    topic: str
-
-
-@dataclass(frozen=True, slots=True)
-class PresenceStats:
-    id: int
-    topic: str
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """`limit` 0 asks for the position alone, below 0 for as many as there may be."""
-
-    id: int
-    topic: str
-    limit: int = 0
-    since: Position | None = None
-    reverse: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rpc:
-    id: int
-    method: str = ""
-    data: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """A message to the server; the only command that has neither id nor reply."""
-
-    data: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    id: int
-    token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SubRefresh:
-    id: int
-    topic: str
-    token: str = ""
-    kind: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    """The client's answer to our ping: a command without an id."""
-
-
-Request = (
-    Connect
-    | Subscribe
-    | Unsubscribe
-    | Publish
-    | Presence
-    | PresenceStats
-    | History
-    | Rpc
-    | Refresh
-    | SubRefresh
-    | Ping
-)
-Command = Request | Send | Pong
-OnTopic = Subscribe | Unsubscribe | Publish | Presence | PresenceStats | History | SubRefresh
+    blob: bytes | None = None
 
 
 # --- Replies: one for each command with an id -------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """`ping_s` is in whole seconds: clients count with it."""
-
-    client: str
-    version: str
-    data: str | None = None
-    ping_s: int = 25
-    pong: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +57,8 @@ class Subscribed:
 
     `position` is None on a topic without history. It is the top, or, when `recovered`, the position
     the client asked from, which its `publications` then move on. `publications` only if recovered.
+    `delta`: what follows may be said as the difference to the publication before. `ttl_s`: whole
+    seconds until the subscription's token is to be renewed.
     """
 
     position: Position | None = None
@@ -208,6 +66,27 @@ class Subscribed:
     was_recovering: bool = False
     publications: tuple[Publication, ...] = ()
     data: str | None = None
+    delta: bool = False
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """`ping_s` is in whole seconds: clients count with it; so is `ttl_s`, of the token.
+
+    `subs`: the topics the server has subscribed the client to. `session` and `node` find this
+    connection again from another request, where its transport cannot carry commands.
+    """
+
+    client: str
+    version: str
+    data: str | None = None
+    ping_s: int = 25
+    pong: bool = True
+    ttl_s: int | None = None
+    subs: Mapping[str, Subscribed] = field(default_factory=dict)
+    session: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +94,67 @@ class Unsubscribed:
     pass
 
 
-Result = Connected | Subscribed | Unsubscribed | codes.Error
+@dataclass(frozen=True, slots=True)
+class Published:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Who is on a topic, by the id of the client."""
+
+    clients: Mapping[str, ClientInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceCount:
+    clients: int
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A part of a topic's history, and the position of its top."""
+
+    position: Position
+    publications: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a remote procedure gave: JSON text."""
+
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """`ttl_s` None: the new token sets no end."""
+
+    client: str = ""
+    version: str = ""
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubRefreshed:
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An application's own error: `number` is 400 to 1999, `text` is never empty."""
+
+    number: int
+    text: str
+    temporary: bool = False
+
+
+Refusal = codes.Error | Failure
+Answer = (
+    Published | Present | PresenceCount | Recorded | Returned | Refreshed | SubRefreshed | Refusal
+)
+Result = Connected | Subscribed | Unsubscribed | Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +173,36 @@ class PublicationPush:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinPush:
+    topic: str
+    info: ClientInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LeavePush:
+    topic: str
+    info: ClientInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribePush:
+    """The server has subscribed the client to a topic."""
+
+    topic: str
+    result: Subscribed
+
+
+@dataclass(frozen=True, slots=True)
 class UnsubscribePush:
     topic: str
     reason: codes.Unsubscribe
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePush:
+    """A message of the server to this client, of no topic: JSON text."""
+
+    data: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,5 +215,14 @@ class PingPush:
     """The server's ping: an empty reply, whatever else is being sent."""
 
 
-Push = PublicationPush | UnsubscribePush | DisconnectPush | PingPush
+Push = (
+    PublicationPush
+    | JoinPush
+    | LeavePush
+    | SubscribePush
+    | UnsubscribePush
+    | MessagePush
+    | DisconnectPush
+    | PingPush
+)
 Message = Reply | Push

@@ -79,6 +79,21 @@ def recover(
     )
 
 
+def newest(since: Position, top: Position, publications: Sequence[Publication]) -> Start:
+    """Take on with the newest publication alone, where that is all that matters.
+
+    `publications`: the one at the top, or none where it is not kept any more.
+    """
+    begin = Position(top.epoch, since.offset)
+    if since.offset > 0 and since == top:
+        return Start(begin, top.offset, recovered=True, was_recovering=True)
+    if not publications:
+        return Start(top, top.offset, was_recovering=True)
+    return Start(
+        begin, top.offset, recovered=True, was_recovering=True, publications=tuple(publications)
+    )
+
+
 def merge(
     since: Position | None,
     top: Position,

@@ -3,17 +3,20 @@
 Guarantees, whatever comes in whatever order: one reply for each command with an id while the
 connection lives; no push of a topic before its subscribe reply or after its unsubscribe reply; a
 disconnect push before every close; nothing after it. Time and chance are arguments.
-Source: protocol.md, sections 1.1 and 3 to 5.
+Source: protocol.md, sections 1.1, 3 to 5 and 9.
 """
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 
-from realtime.protocol import codes, messages
-from realtime.protocol.effects import Authenticate, Close, Effect, Join, Leave, Send
+from realtime.protocol import codes, commands, messages
+from realtime.protocol.effects import Ask, Authenticate, Close, Effect, Hear, Join, Leave, Send
+from realtime.protocol.subscriptions import Subscriptions
 
 _DELTAS = {"", "fossil"}
+# what a client is given to renew its token in, beyond its end
+GRACE_S = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +31,23 @@ class Limits:
 
 
 class _State(Enum):
-    NEW = auto()
-    AUTHENTICATING = auto()
-    READY = auto()
-    REFUSED = auto()
-    CLOSED = auto()
-
-
-_DEAF = {_State.REFUSED, _State.CLOSED}
+    NEW, AUTHENTICATING, READY, REFUSED, CLOSED = range(5)
 
 
 class Session:
-    """One connection's side of the protocol. `client` is its id, unique and never empty."""
+    """One connection's side of the protocol."""
 
-    def __init__(self, *, client: str, limits: Limits, now: float) -> None:
-        self._client = client
+    def __init__(self, *, limits: Limits, now: float) -> None:
         self._limits = limits
         self._state = _State.NEW
         self._connect_id = 0
-        self._queue: deque[messages.Command] = deque()
-        # A topic's subscribe while it is under way, None once it is answered.
-        self._topics: dict[str, messages.Subscribe | None] = {}
+        self._queue: deque[commands.Command] = deque()
+        self._topics = Subscriptions()
         self._patience_until = now + limits.connect_s
         self._ping_at = 0.0
         self._pong_by: float | None = None
+        # of the token that brought the client in; None: it does not end
+        self._ends_at: float | None = None
 
     @property
     def closed(self) -> bool:
@@ -59,19 +55,19 @@ class Session:
 
     def is_subscribed(self, topic: str) -> bool:
         """The subscribe was answered with yes: pushes may follow."""
-        return self._topics.get(topic, ...) is None
+        return self._topics.holds(topic)
 
     # --- What the client says -----------------------------------------------------------------
 
-    def receive(self, command: messages.Command, now: float) -> list[Effect]:
+    def receive(self, command: commands.Command, now: float) -> list[Effect]:
         """The client's next command. Those behind a connect wait until it is answered."""
-        if self._state in _DEAF:
+        if self._state in {_State.REFUSED, _State.CLOSED}:
             return []
-        if isinstance(command, messages.Connect) != (self._state is _State.NEW):
+        if isinstance(command, commands.Connect) != (self._state is _State.NEW):
             return self.close(codes.Disconnect.BAD_REQUEST)
-        if isinstance(command, messages.Connect):
+        if isinstance(command, commands.Connect):
             return self._authenticate(command, now)
-        if isinstance(command, messages.Pong):
+        if isinstance(command, commands.Pong):
             # Lenient to a pong that nobody asked for, as clients differ.
             self._pong_by = None
             return []
@@ -83,95 +79,98 @@ class Session:
         """The client sent a frame that cannot be read."""
         return self.close(codes.Disconnect.BAD_REQUEST)
 
-    def _authenticate(self, command: messages.Connect, now: float) -> list[Effect]:
+    def _authenticate(self, command: commands.Connect, now: float) -> list[Effect]:
         self._state = _State.AUTHENTICATING
         self._connect_id = command.id
         self._patience_until = now + self._limits.connect_s
         return [Authenticate(command)]
 
-    def _wait(self, command: messages.Command) -> list[Effect]:
+    def _wait(self, command: commands.Command) -> list[Effect]:
         if len(self._queue) >= self._limits.queued:
             return self.close(codes.Disconnect.TOO_MANY_REQUESTS)
         self._queue.append(command)
         return []
 
-    def _obey(self, command: messages.Command) -> list[Effect]:
-        if isinstance(command, messages.OnTopic) and not command.topic:
+    def _obey(self, command: commands.Command) -> list[Effect]:
+        if isinstance(command, commands.OnTopic) and not command.topic:
             return self.close(codes.Disconnect.BAD_REQUEST)
         match command:
-            case messages.Subscribe():
+            case commands.Subscribe():
                 return self._subscribe(command)
-            case messages.Unsubscribe(number, topic):
+            case commands.Unsubscribe(number, topic):
                 forgotten = self._forget(topic, codes.Error.INTERNAL)
                 return [*forgotten, _reply(number, messages.Unsubscribed())]
-            case messages.SubRefresh():
-                return [_reply(command.id, self._why_no_refresh(command))]
-            case (
-                messages.Publish(id=number)
-                | messages.Presence(id=number)
-                | messages.PresenceStats(id=number)
-                | messages.History(id=number)
-                | messages.Rpc(id=number)
-                | messages.Ping(id=number)
-            ):
+            case commands.Ping(number):
                 return [_reply(number, codes.Error.NOT_AVAILABLE)]
-        # Else a refresh, which nobody was asked for: no connection here is bound to a token.
-        sent = isinstance(command, messages.Send)
-        return self.close(codes.Disconnect.NOT_AVAILABLE if sent else codes.Disconnect.BAD_REQUEST)
+            case commands.Send():
+                return [Hear(command)]
+            case commands.Connect() | commands.Pong():
+                raise AssertionError(command)  # `receive` has dealt with them
+        return self._ask(command)
 
-    def _subscribe(self, request: messages.Subscribe) -> list[Effect]:
+    def _ask(self, command: commands.Question) -> list[Effect]:
+        if isinstance(command, commands.Refresh) and (self._ends_at is None or not command.token):
+            return self.close(codes.Disconnect.BAD_REQUEST)  # nobody asked for a new token
+        error = self._why_no_answer(command)
+        return [Ask(command) if error is None else _reply(command.id, error)]
+
+    def _subscribe(self, request: commands.Subscribe) -> list[Effect]:
         if request.delta not in _DELTAS:
             return self.close(codes.Disconnect.BAD_REQUEST)
         error = self._why_no_join(request)
         if error is not None:
             return [_reply(request.id, error)]
-        self._topics[request.topic] = request
+        self._topics.ask(request)
         return [Join(request.topic, request)]
 
-    def _why_no_join(self, request: messages.Subscribe) -> codes.Error | None:
+    def _why_no_join(self, request: commands.Subscribe) -> codes.Error | None:
         if request.kind:
             return codes.Error.NOT_AVAILABLE
         if request.topic in self._topics:
             return codes.Error.ALREADY_SUBSCRIBED
         if len(self._topics) >= self._limits.topics:
             return codes.Error.LIMIT_EXCEEDED
-        if request.filtered:
-            return codes.Error.BAD_REQUEST
+        if request.delta and request.filter is not None:
+            return codes.Error.BAD_REQUEST  # the differences would be to what was left out
         return None
 
-    def _why_no_refresh(self, request: messages.SubRefresh) -> codes.Error:
-        if request.kind:
-            return codes.Error.NOT_AVAILABLE
-        if not self.is_subscribed(request.topic):
-            return codes.Error.PERMISSION_DENIED
-        return codes.Error.NOT_AVAILABLE if request.token else codes.Error.BAD_REQUEST
+    def _why_no_answer(self, command: commands.Question) -> codes.Error | None:
+        match command:
+            case commands.Publish(kind=kind) | commands.SubRefresh(kind=kind) if kind:
+                return codes.Error.NOT_AVAILABLE
+            case commands.SubRefresh(topic=topic) if not self.is_subscribed(topic):
+                return codes.Error.PERMISSION_DENIED
+            case commands.SubRefresh(token=""):
+                return codes.Error.BAD_REQUEST
+        return None
 
     def _forget(self, topic: str, error: codes.Error) -> list[Effect]:
         """Give the topic up; a subscribe still under way is answered with `error`."""
-        if topic not in self._topics:
+        subscription = self._topics.remove(topic)
+        if subscription is None:
             return []
-        request = self._topics.pop(topic)
-        if request is None:
-            return [Leave(topic)]
-        return [Leave(topic), _reply(request.id, error)]
+        asked = subscription.request
+        return [Leave(topic)] if asked is None else [Leave(topic), _reply(asked.id, error)]
 
     # --- How the things asked for went --------------------------------------------------------
 
     def connected(
-        self, *, version: str, data: str | None, first_ping_s: float, now: float
+        self, welcome: messages.Connected, *, first_ping_s: float, now: float
     ) -> list[Effect]:
         """The client is who it may be. `first_ping_s`: a random delay of half to a whole ping."""
         if self._state is not _State.AUTHENTICATING:
             return []
         self._state = _State.READY
         self._ping_at = now + first_ping_s
-        welcome = messages.Connected(self._client, version, data, self._limits.ping_s)
+        self._ends_at = None if welcome.ttl_s is None else now + welcome.ttl_s
+        for topic, result in welcome.subs.items():
+            self._topics.begin(topic, result.ttl_s, now, server=True)
         effects: list[Effect] = [_reply(self._connect_id, welcome)]
         while self._queue:
             effects += self._obey(self._queue.popleft())
         return effects
 
-    def refused(self, why: codes.Error | codes.Disconnect, now: float) -> list[Effect]:
+    def refused(self, why: messages.Refusal | codes.Disconnect, now: float) -> list[Effect]:
         """The client may not connect. After an error the rest of what it sends is ignored."""
         if self._state is not _State.AUTHENTICATING:
             return []
@@ -182,29 +181,66 @@ class Session:
         self._patience_until = now + self._limits.connect_s
         return [_reply(self._connect_id, why)]
 
-    def subscribed(self, request: messages.Subscribe, result: messages.Subscribed) -> list[Effect]:
+    def subscribed(
+        self, request: commands.Subscribe, result: messages.Subscribed, now: float
+    ) -> list[Effect]:
         """The Join of `request` succeeded. Nothing is to be done if it was left meanwhile."""
-        if self._topics.get(request.topic) is not request:
+        if not self._topics.awaits(request):
             return []
-        self._topics[request.topic] = None
+        self._topics.begin(request.topic, result.ttl_s, now, server=False)
         return [_reply(request.id, result)]
 
-    def not_subscribed(self, request: messages.Subscribe, error: codes.Error) -> list[Effect]:
+    def not_subscribed(
+        self, request: commands.Subscribe, why: codes.Error | codes.Disconnect
+    ) -> list[Effect]:
         """The Join of `request` failed, and nothing of it is left."""
-        if self._topics.get(request.topic) is not request:
+        if not self._topics.awaits(request):
             return []
-        del self._topics[request.topic]
-        return [_reply(request.id, error)]
+        if isinstance(why, codes.Disconnect):
+            return self.close(why)
+        self._topics.remove(request.topic)
+        return [_reply(request.id, why)]
+
+    def answered(
+        self, command: commands.Question, answer: messages.Answer, now: float
+    ) -> list[Effect]:
+        """The answer to an Ask."""
+        if self._state is _State.CLOSED:
+            return []
+        match command, answer:
+            case commands.Refresh(), messages.Refreshed(ttl_s=ttl_s):
+                self._ends_at = None if ttl_s is None else now + ttl_s
+            case commands.SubRefresh(topic=topic), messages.SubRefreshed(ttl_s):
+                if self.is_subscribed(topic):
+                    self._topics.renew(topic, ttl_s, now)
+        return [_reply(command.id, answer)]
 
     # --- What the server wants ----------------------------------------------------------------
 
+    def subscribe(self, topic: str, result: messages.Subscribed, now: float) -> list[Effect]:
+        """The server subscribes the client to a topic; nothing where it holds it, or too many."""
+        full = len(self._topics) >= self._limits.topics
+        if self._state is not _State.READY or topic in self._topics or full:
+            return []
+        self._topics.begin(topic, result.ttl_s, now, server=True)
+        return [Send(messages.SubscribePush(topic, result))]
+
     def unsubscribe(self, topic: str, reason: codes.Unsubscribe) -> list[Effect]:
         """End a subscription. One still under way is refused instead: no push before its reply."""
-        if self.is_subscribed(topic):
-            push = messages.UnsubscribePush(topic, reason)
-            return [*self._forget(topic, codes.Error.INTERNAL), Send(push)]
-        again = codes.Error.INTERNAL if reason.resubscribe else codes.Error.PERMISSION_DENIED
-        return self._forget(topic, again)
+        if not self.is_subscribed(topic):
+            again = codes.Error.INTERNAL if reason.resubscribe else codes.Error.PERMISSION_DENIED
+            return self._forget(topic, again)
+        if self._topics.is_of_server(topic) and reason.resubscribe:
+            # its client cannot subscribe again: it comes back and is subscribed anew
+            if reason is codes.Unsubscribe.EXPIRED:
+                return self.close(codes.Disconnect.SUBSCRIPTION_EXPIRED)
+            return self.close(codes.Disconnect.INSUFFICIENT_STATE)
+        push = messages.UnsubscribePush(topic, reason)
+        return [*self._forget(topic, codes.Error.INTERNAL), Send(push)]
+
+    def say(self, data: str) -> list[Effect]:
+        """A message of the server, of no topic."""
+        return [Send(messages.MessagePush(data))] if self._state is _State.READY else []
 
     def close(self, reason: codes.Disconnect) -> list[Effect]:
         """End the connection; its topics need no Leave of their own."""
@@ -224,22 +260,38 @@ class Session:
             return None
         if self._state is not _State.READY:
             return self._patience_until
-        return self._ping_at if self._pong_by is None else min(self._ping_at, self._pong_by)
+        ends = [end + GRACE_S for end in (self._ends_at, self._topics.next_end) if end is not None]
+        pong_by = [] if self._pong_by is None else [self._pong_by]
+        return min([self._ping_at, *pong_by, *ends])
 
     def tick(self, now: float) -> list[Effect]:
-        """Time has passed: ping, or give up a client that is silent."""
+        """Time has passed: ping, or give up a client that is silent or that may stay no longer."""
         if self.due is None or now < self.due:
             return []
+        reason = self._why_over(now)
+        if reason is not None:
+            return self.close(reason)
+        effects: list[Effect] = []
+        for topic in self._topics.ended(now - GRACE_S):
+            effects += self.unsubscribe(topic, codes.Unsubscribe.EXPIRED)
+        silent = self.closed or now < self._ping_at
+        return effects if silent else [*effects, *self._ping(now)]
+
+    def _why_over(self, now: float) -> codes.Disconnect | None:
         if self._state is _State.AUTHENTICATING:
-            return self.close(codes.Disconnect.INTERNAL)
+            return codes.Disconnect.INTERNAL
         if self._state is not _State.READY:
-            return self.close(codes.Disconnect.STALE)
+            return codes.Disconnect.STALE
         if self._pong_by is not None and now >= self._pong_by:
-            return self.close(codes.Disconnect.NO_PONG)
+            return codes.Disconnect.NO_PONG
+        if self._ends_at is not None and now >= self._ends_at + GRACE_S:
+            return codes.Disconnect.EXPIRED
+        return None
+
+    def _ping(self, now: float) -> list[Effect]:
         # Whatever else is being sent: some clients count pings only.
-        self._ping_at += self._limits.ping_s
-        if self._ping_at <= now:
-            self._ping_at = now + self._limits.ping_s
+        following = self._ping_at + self._limits.ping_s
+        self._ping_at = following if following > now else now + self._limits.ping_s
         self._pong_by = now + self._limits.pong_s
         return [Send(messages.PingPush())]
 

@@ -148,7 +148,7 @@ async def test_a_sign_out_cuts_every_process(ada, key, two):
         ("http://localhost:1", None),
         ("http://evil.test", None),
         ("null", None),
-        ("http://localhost:{port}", ["centrifuge-protobuf"]),
+        ("http://localhost:{port}", ["centrifuge-xml"]),
         ("http://localhost:{port}", ["chat"]),
     ],
 )

@@ -10,9 +10,9 @@ from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import PermissionDenied
 from django.db import connection, connections, transaction
 
-from realtime.engine import api, history, outbox, pool, topics, triggers
+from realtime.engine import api, history, openings, outbox, pool, topics, triggers
 from realtime.engine.conf import settings
-from realtime.engine.history import ForeignQuery
+from realtime.engine.openings import ForeignQuery
 from realtime.engine.topics import History, Latest, Topic
 from realtime.protocol.messages import Position
 from tests.live import eventually, raw, relaying, write
@@ -69,7 +69,7 @@ def change(group, *, op="u"):
 
 
 def opened(user, since=None, limit=100, topic="groups:all"):
-    return history.open_topic(str(user.pk), topics.match(topic), since, limit)
+    return openings.open_topic(str(user.pk), topics.match(topic), since, limit)
 
 
 def test_who_is_not_allowed_gets_nothing(ada):
@@ -158,7 +158,7 @@ def test_rows_that_are_not_numbered_yet_are_named(ada):
 
 def test_a_snapshot_may_not_ask_another_database(ada, monkeypatch):
     other = type(connections["default"])({**connection.settings_dict}, alias="other")
-    monkeypatch.setattr(history, "connections", Both(other))
+    monkeypatch.setattr(openings, "connections", Both(other))
     monkeypatch.setattr(
         Groups, "snapshot", lambda self, user, **params: other.cursor().execute("SELECT 1")
     )
@@ -290,5 +290,5 @@ async def test_text_that_is_no_text_stops_nobody(ada_async):
 
 
 def test_half_of_a_character_in_json_can_be_sent():
-    assert history._json(["\ud83d"]) == '["\\ud83d"]'
-    assert history._json(["\u00e9"]) == '["\u00e9"]'
+    assert openings._json(["\ud83d"]) == '["\\ud83d"]'
+    assert openings._json(["\u00e9"]) == '["\u00e9"]'

@@ -10,7 +10,7 @@ from realtime.engine.api import publish, reset
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import BadTopic, PublishError, UnknownTopic
 from realtime.engine.models import Namespace
-from realtime.protocol import codec
+from realtime.protocol.codec import text
 from realtime.protocol.messages import Position
 from tests.app.models import Item
 from tests.capture import written
@@ -39,7 +39,7 @@ def test_tags_reach_the_reader_with_the_data():
     publish("chat:lobby", {"n": 2})
     settle()
     page = history.since("chat:lobby", Position("", 0), 10)
-    pushes = [json.loads(codec.publication_push("chat:lobby", p)) for p in page.publications]
+    pushes = [json.loads(text.publication_push("chat:lobby", p)) for p in page.publications]
     assert [push["push"]["pub"] for push in pushes] == [
         {"data": {"n": 1}, "tags": {"lang": "de"}, "offset": 1},
         {"data": {"n": 2}, "offset": 2},

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from realtime.engine import history, outbox, topics
+from realtime.engine import history, openings, outbox, topics
 from realtime.engine.leader import retention
 from realtime.engine.leader.desk import PostgresqlDesk, SqliteDesk
 from realtime.engine.leader.sqlite import PatientRetention
@@ -215,7 +215,7 @@ class LatestMachine(RuleBasedStateMachine):
 
     def open(self):
         position = history.since("newest:1", Position("", 0), 0).position
-        rows = json.loads(history._newest("newest:1"))
+        rows = json.loads(openings._newest("newest:1"))
         state = {row["key"]: row["body"]["v"] for row in rows}
         assert state == self.table
         return [position, state]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 from django.db import connection, connections
 
-from realtime.engine import history
+from realtime.engine import history, openings
 from realtime.engine.leader import floor
 from realtime.engine.leader.floor import Floor
 from realtime.engine.leader.retention import Retention
@@ -67,10 +67,10 @@ def change(end, seed):
 def take(end, taken):
     try:
         while time.monotonic() < end:
-            with history.one_instant(connections["default"]):
+            with openings.one_instant(connections["default"]):
                 page = history.since(TOPIC, Position("", 0), 0)
                 rows = table()
-                pending = frozenset(row[0] for row in history._query("pending", topic=TOPIC))
+                pending = frozenset(row[0] for row in history.query("pending", topic=TOPIC))
             taken.append(Taken(page.position, pending, rows))
             time.sleep(0.002)
     finally:

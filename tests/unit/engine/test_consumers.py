@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from realtime.engine.consumers import Handshake, RealtimeConsumer
+from realtime.engine.consumers import RealtimeConsumer
+from realtime.engine.handshake import Handshake
+from realtime.protocol.codec import binary, text
 
 
 def handshake(*headers, subprotocols=(), **scope):
@@ -64,13 +66,29 @@ def test_a_host_that_is_not_ours_is_refused(settings):
         (["centrifuge-json"], "centrifuge-json", True),
         (["x", "centrifuge-json"], "centrifuge-json", True),
         (["x"], None, False),
-        (["centrifuge-protobuf"], None, False),
+        (["centrifuge-protobuf"], "centrifuge-protobuf", True),
+        (["centrifuge-json", "centrifuge-protobuf"], "centrifuge-protobuf", True),
     ],
 )
 def test_only_a_known_subprotocol_is_answered(offered, answered, fine):
     request = handshake(subprotocols=offered)
     assert request.subprotocol == answered
     assert request.acceptable is fine
+
+
+@pytest.mark.parametrize(
+    ("query", "offered", "codec"),
+    [
+        (b"", [], text),
+        (b"format=protobuf", [], binary),
+        (b"cf_protocol=protobuf", [], binary),
+        (b"cf_protocol=json", [], text),
+        (b"format=protobuf", ["centrifuge-json"], text),
+        (b"", ["centrifuge-protobuf"], binary),
+    ],
+)
+def test_the_form_is_what_the_client_asked_for(query, offered, codec):
+    assert handshake(subprotocols=offered, query_string=query).codec is codec
 
 
 def test_behind_a_proxy_the_scheme_is_what_it_says(settings):

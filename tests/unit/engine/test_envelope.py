@@ -5,8 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.engine import envelope
-from realtime.engine.envelope import Batch, Echo, Refused, Reset, batches, seal, unseal
-from realtime.protocol.messages import Publication
+from realtime.engine.envelope import (
+    Batch,
+    Echo,
+    Movement,
+    Passing,
+    Refused,
+    Reset,
+    Seal,
+    Telling,
+    batches,
+    seal,
+    unseal,
+)
+from realtime.protocol.messages import ClientInfo, Publication
 
 publications = st.builds(
     Publication,
@@ -16,11 +28,15 @@ publications = st.builds(
     st.sampled_from("iudop"),
     st.integers(0, 2**62),
     st.integers(0, 2**53),
+    st.none() | st.text(),
 )
 messages = st.one_of(
     st.builds(Batch, st.text(), st.text(), st.lists(publications, max_size=5).map(tuple)),
     st.builds(Reset, st.text(), st.text()),
     st.builds(Echo, st.text()),
+    st.builds(Passing, st.text(), st.text(), st.none() | st.text(), st.none() | st.binary()),
+    st.builds(Movement, st.text(), st.booleans(), st.builds(ClientInfo, st.text(), st.text())),
+    st.builds(Telling, st.text(), st.text(), st.text()),
 )
 
 
@@ -43,10 +59,10 @@ def test_what_nobody_sealed_is_refused(value):
         unseal(value)
 
 
-def test_a_signature_over_something_else_is_refused(settings):
+def test_a_signature_over_something_else_is_refused():
     payload = b"\x93\x01\x02\x03"
     with pytest.raises(Refused):
-        unseal(envelope._signature(payload, settings.SECRET_KEY) + payload)
+        unseal(envelope._signature(payload, envelope._keys(b"tocsin broker")[0]) + payload)
 
 
 def test_another_project_is_refused_and_a_former_key_is_not(settings):
@@ -66,3 +82,18 @@ def test_publications_travel_in_order_in_messages_of_a_bounded_size():
     assert [len(part.publications) for part in parts] == [5, 5, 2, 1]
     assert [p for part in parts for p in part.publications] == [*some, huge]
     assert list(batches("t:1", "E", [])) == []
+
+
+def test_what_is_kept_is_believed_at_its_own_place_alone():
+    here, there = Seal("topic:1", "node"), Seal("topic:2", "node")
+    assert here.open(here.close(b"ada")) == b"ada"
+    for forged in (there.close(b"ada"), here.close(b"ada")[:-1], b"ada", "ada", None):
+        with pytest.raises(Refused):
+            here.open(forged)
+
+
+def test_what_is_kept_outlives_a_change_of_the_key(settings):
+    before = Seal("topic:1").close(b"ada")
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a" * 50, [settings.SECRET_KEY]
+    assert Seal("topic:1").open(before) == b"ada"
+    assert Seal("topic:1").close(b"ada") != before

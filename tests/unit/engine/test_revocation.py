@@ -5,10 +5,10 @@ import json
 import pytest
 
 from realtime.engine import revocation
-from realtime.engine.members import Person
+from realtime.engine.members import Credential, Person
 from realtime.engine.revocation import EVERYBODY, Event
 
-ADA = Person("5", "key", revocation.digest("key"))
+ADA = Person("5", Credential("key"), revocation.digest("key"))
 GUEST = Person()
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.contrib.sessions.models import Session
 
-from realtime.engine import topics
+from realtime.engine import people, topics
 from realtime.engine.exceptions import BadTopic, UnknownTopic
 
 
@@ -175,11 +175,11 @@ def test_the_default_snapshot_is_newest_first_and_only_what_the_name_says():
 @pytest.mark.django_db
 def test_a_person_is_loaded_anew_and_must_be_active():
     ada = User.objects.create(username="ada")
-    assert topics.load_user(str(ada.pk)) == ada
-    assert not topics.load_user("").is_authenticated
-    assert topics.load_user("no number") is None
+    assert people.load_user(str(ada.pk)) == ada
+    assert not people.load_user("").is_authenticated
+    assert people.load_user("no number") is None
     User.objects.update(is_active=False)
-    assert topics.load_user(str(ada.pk)) is None
+    assert people.load_user(str(ada.pk)) is None
 
 
 @pytest.fixture

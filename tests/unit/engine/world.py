@@ -8,20 +8,23 @@ repeats and reorders, the log is trimmed or begun anew.
 import asyncio
 import json
 from collections import defaultdict
-from types import SimpleNamespace
 
 from realtime.engine import joining
 from realtime.engine.doors import Doors, Tuning
 from realtime.engine.envelope import Batch, Reset
 from realtime.engine.exceptions import Unavailable
-from realtime.engine.history import Opening, Page, Snapshot
+from realtime.engine.frames import Form, Style
+from realtime.engine.history import Page
 from realtime.engine.hub import Hub
 from realtime.engine.limits import Turns
-from realtime.engine.members import Grant, Member, Person
+from realtime.engine.members import Credential, Grant, Member, Person
+from realtime.engine.openings import Opening, Snapshot
 from realtime.engine.revocation import CONTROL, Identities
-from realtime.engine.topics import Authorisation, History, Latest, Match
+from realtime.engine.topics import Authorisation, History, Latest, Match, Topic
+from realtime.protocol.codec import text
 from realtime.protocol.codes import Error
-from realtime.protocol.messages import Position, Publication, Subscribe
+from realtime.protocol.commands import Subscribe
+from realtime.protocol.messages import Position, Publication
 
 TOPIC = "items:1"
 NO_DELAY = (0.0,)
@@ -42,8 +45,9 @@ class World:
         self.lost_right = defaultdict(set)
         self.flying = []
         self.broken = False
-        self.declaration = SimpleNamespace(history=Latest() if latest else History(size=limit))
+        self.declaration = Items(Latest() if latest else History(size=limit))
         self.broker = Layer(self)
+        self.presence = Present()
         self.asked = []
         # what a client found wrong; its own task may swallow an exception
         self.complaints = []
@@ -108,10 +112,12 @@ class World:
     def doors(self):
         return Doors(
             broker=self.broker,
+            presence=self.presence,
             since=self.since,
             heads=self.heads,
             control_since=self.control_since,
             open_topic=self.open_topic,
+            excerpt=None,
             authorise=self.authorise,
             identify=self.identify,
         )
@@ -162,7 +168,7 @@ class World:
     def allowed(self, user):
         return user not in self.denied
 
-    async def open_topic(self, user, match, position, limit):
+    async def open_topic(self, user, match, position, limit, *, vouched=False):
         def look():
             covers = len(self.control_log)
             if not self.allowed(user):
@@ -187,12 +193,22 @@ class World:
     async def identify(self, keys):
         return await self._answer(
             lambda: Identities(
-                {key: key for key in keys if key not in self.gone}, len(self.control_log)
+                {key: key.session_key for key in keys if key.session_key not in self.gone},
+                len(self.control_log),
             )
         )
 
     def hub(self, **tuning):
         return Hub(self.doors(), Tuning(**{"ring_size": 8, "page": 5, **tuning}))
+
+
+class Items(Topic):
+    """What the topic of this world is declared as."""
+
+    namespace, name = "items", "items:{n}"
+
+    def __init__(self, history):
+        self.history = history
 
 
 class Layer:
@@ -212,15 +228,48 @@ class Layer:
     async def leave(self, topic):
         self.groups.discard(topic)
 
+    async def send(self, topic, message):
+        self.world.flying.append(message)
+        return True
+
+
+class Present:
+    """Who is on the topics, of this process alone."""
+
+    def __init__(self):
+        self.topics = defaultdict(dict)
+
+    def add(self, topic, info):
+        self.topics[topic][info.client] = info
+
+    def remove(self, topic, client):
+        self.topics[topic].pop(client, None)
+
+    async def everybody(self, topic):
+        return dict(self.topics[topic])
+
+    async def count(self, topic):
+        people = self.topics[topic].values()
+        return len(people), len({info.user for info in people})
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        pass
+
 
 class FakeClient:
     """A connection and the SDK behind it: keeps rows and position, and checks what it is told."""
 
     busy = False
+    info = None
+    seated = False
 
     def __init__(self, world, hub, user):
         self.world, self.hub = world, hub
-        self.person = Person(user, session_key=user, session=user, grant=Grant(covers=0))
+        self.client = f"client of {user}"
+        self.person = Person(user, Credential(user), session=user, grant=Grant(covers=0))
         self.user = user
         self.turns = Turns(2)
         self.rows, self.position = [], None
@@ -276,9 +325,9 @@ class FakeClient:
         """Offsets that its rows contain already are skipped, or conflated."""
         return self.position.epoch.endswith("!") or self.world.latest
 
-    def push(self, packet):
+    def push(self, pushes, style=Style.PLAIN):
         self._demand(self.subscribed and self.closed is None, "a push outside of a subscription")
-        for line in packet.text.split("\n"):
+        for line in pushes.frame(Form(text, style)).split("\n"):
             pub = json.loads(line)["push"]["pub"]
             follows = pub["offset"] - self.position.offset
             self._demand(follows == 1 or (follows > 1 and self.gaps), "out of order")

@@ -31,11 +31,11 @@ def test_a_client_tries_again_after_exactly_these_errors():
 def test_a_client_reconnects_below_3500_and_stays_away_from_there_on():
     assert all(3000 < code.number < 4000 for code in Disconnect)
     reconnecting = {code.number for code in Disconnect if code.reconnect}
-    assert reconnecting == {3001, 3004, 3005, 3008, 3009, 3010, 3011, 3012, 3013}
+    assert reconnecting == {3001, 3004, 3005, 3006, 3008, 3009, 3010, 3011, 3012, 3013}
 
 
 def test_a_client_subscribes_again_from_2500_on():
-    assert [code.number for code in Unsubscribe if code.resubscribe] == [2500]
+    assert [code.number for code in Unsubscribe if code.resubscribe] == [2500, 2501]
     assert [code.number for code in Unsubscribe if not code.resubscribe] == [2000]
 
 

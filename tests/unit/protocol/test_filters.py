@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.protocol import filters
+from realtime.protocol.commands import Node
 from realtime.protocol.filters import BadFilter, build
-from realtime.protocol.messages import Node
 
 TAGS = {"ticker": "BTC", "price": "64123.10", "lang": "", "name": "Zoë", "big": "9" * 65}
 MISSING = "missing"

@@ -5,9 +5,9 @@ import typing
 
 import pytest
 
-from realtime.protocol import effects, messages
+from realtime.protocol import commands, effects, messages
 
-SAID = [*typing.get_args(messages.Command), *typing.get_args(messages.Push), messages.Reply]
+SAID = [*typing.get_args(commands.Command), *typing.get_args(messages.Push), messages.Reply]
 DONE = typing.get_args(effects.Effect)
 
 
@@ -25,6 +25,6 @@ def test_a_message_cannot_be_changed():
 
 
 def test_whatever_names_a_topic_is_known_to_name_one():
-    named = {kind for kind in SAID if kind in typing.get_args(messages.Request)}
+    named = {kind for kind in SAID if kind in typing.get_args(commands.Request)}
     named = {k for k in named if "topic" in {field.name for field in dataclasses.fields(k)}}
-    assert named == set(typing.get_args(messages.OnTopic))
+    assert named == set(typing.get_args(commands.OnTopic))

@@ -1,0 +1,197 @@
+"""The answers to what a client asks on its connection: publish, history, presence, calls, tokens.
+
+Guarantee: nothing is told to who may not hear it, and no history before the revocations that it
+must follow have been handled (correctness.md, section 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from realtime.engine import entering, publishing, rpc, tokens, topics, wire
+from realtime.engine.conf import settings
+from realtime.engine.envelope import Passing
+from realtime.engine.limits import Bucket
+from realtime.engine.tokens import ExpiredToken, InvalidToken
+from realtime.protocol import commands, messages
+from realtime.protocol.codes import Disconnect, Error
+
+if TYPE_CHECKING:
+    from realtime.engine.hub import Hub
+    from realtime.engine.members import Member, Reader
+    from realtime.engine.topics import Match
+
+    Found = messages.Answer | Disconnect
+
+log = structlog.get_logger(__name__)
+
+# of a sub_refresh: a client that may ask again fetches a new token, else it would give up
+EXPIRED_FOR_NOW = messages.Failure(
+    Error.TOKEN_EXPIRED.number, Error.TOKEN_EXPIRED.text, temporary=True
+)
+
+
+class Answers:
+    """Of one connection."""
+
+    def __init__(self, hub: Hub, reader: Reader, now: float) -> None:
+        self._hub, self._reader = hub, reader
+        self._publish = Bucket(settings.PUBLISH_PER_S, settings.PUBLISH_BURST, now)
+        self._call = Bucket(settings.RPC_PER_S, settings.RPC_BURST, now)
+
+    async def find(self, command: commands.Question) -> Found:
+        try:
+            return await self._find(command)
+        except tuple(entering.REFUSED) as error:
+            return entering.REFUSED[type(error)]
+        except Exception as error:  # noqa: BLE001  (a database that is down may raise anything)
+            log.warning("answer.failed", command=type(command).__name__, error=repr(error))
+            return Error.INTERNAL
+
+    async def _find(self, command: commands.Question) -> Found:
+        match command:
+            case commands.Rpc():
+                return await self._returned(command)
+            case commands.Refresh():
+                return self._refreshed(command)
+            case commands.SubRefresh():
+                return self._sub_refreshed(command)
+            case commands.Publish():
+                return await self._published(command, topics.match(command.topic))
+            case commands.History():
+                return await self._recorded(command, topics.match(command.topic))
+        return await self._present(command, topics.match(command.topic))
+
+    # --- Publish
+
+    async def _published(self, command: commands.Publish, match: Match) -> Found:
+        if not self._publish.take(1, asyncio.get_running_loop().time()):
+            return Error.TOO_MANY_REQUESTS
+        text, blob = _readable(command.data)
+        fits = len(command.data or b"") <= settings.PUBLISH_BYTES
+        if not fits or (text is None and (blob is None or not _takes_bytes(match))):
+            return Error.BAD_REQUEST
+        user, about = self._reader.person.user, wire.about(self._info(match.topic), None)
+        async with self._reader.turns.one():
+            if match.declaration.history and text is not None:
+                allowed = await publishing.apublish_for(user, match, text, about)
+            else:
+                allowed = await publishing.amay_publish(user, match)
+        if not allowed:
+            return Error.PERMISSION_DENIED
+        if not match.declaration.history:
+            passing = Passing(match.topic, text or "", about, blob if text is None else None)
+            if not await self._hub.doors.broker.send(match.topic, passing):
+                return Error.INTERNAL
+        return messages.Published()
+
+    def _info(self, topic: str) -> messages.ClientInfo:
+        member = self._member(topic)
+        of_topic = member.info if member else None
+        reader = self._reader
+        return messages.ClientInfo(reader.client, reader.person.user, reader.info, of_topic)
+
+    # --- History and presence
+
+    async def _recorded(self, command: commands.History, match: Match) -> Found:
+        if not match.declaration.history:
+            return Error.NOT_AVAILABLE
+        if command.reverse and command.since is not None and not command.since.offset:
+            return Error.BAD_REQUEST
+        most = settings.HISTORY_LIMIT
+        limit = most if command.limit < 0 else min(command.limit, most)
+        async with self._reader.turns.one():
+            found = await self._hub.doors.excerpt(
+                self._reader.person.user,
+                match,
+                command.since,
+                limit,
+                reverse=command.reverse,
+                vouched=self._is_vouched(match.topic),
+            )
+        if not found.allowed:
+            return Error.PERMISSION_DENIED
+        if not await self._hub.upkeep.control_reaches(found.control):
+            return Error.INTERNAL
+        return messages.Recorded(found.position, found.publications)
+
+    async def _present(
+        self, command: commands.Presence | commands.PresenceStats, match: Match
+    ) -> Found:
+        if not match.declaration.presence:
+            return Error.NOT_AVAILABLE
+        member = self._member(match.topic)
+        if member is None or not (member.joined and member.clear):
+            async with self._reader.turns.one():
+                user = self._reader.person.user
+                answer = await self._hub.doors.authorise(user, match.topic)
+            if not answer.allowed:
+                return Error.PERMISSION_DENIED
+        if isinstance(command, commands.Presence):
+            return messages.Present(await self._hub.doors.presence.everybody(match.topic))
+        return messages.PresenceCount(*await self._hub.doors.presence.count(match.topic))
+
+    def _member(self, topic: str) -> Member | None:
+        return self._hub.rights.register.member(self._reader, topic)
+
+    def _is_vouched(self, topic: str) -> bool:
+        member = self._member(topic)
+        return member is not None and member.vouched and member.joined
+
+    # --- Calls
+
+    async def _returned(self, command: commands.Rpc) -> Found:
+        if not self._call.take(1, asyncio.get_running_loop().time()):
+            return Error.TOO_MANY_REQUESTS
+        text, blob = _readable(command.data)
+        if blob is not None:
+            return Error.BAD_REQUEST
+        return await rpc.answer(self._reader.person.user, self._reader.client, command.method, text)
+
+    # --- Tokens
+
+    def _refreshed(self, command: commands.Refresh) -> Found:
+        try:
+            token = tokens.connection(command.token)
+        except ExpiredToken:
+            return Disconnect.EXPIRED
+        except InvalidToken:
+            return Disconnect.INVALID_TOKEN
+        if token.user != self._reader.person.user:
+            return Disconnect.INVALID_TOKEN
+        if entering.is_over(token.expire_at):
+            return Disconnect.EXPIRED
+        ttl_s = entering.ttl_s(token.expire_at)
+        return messages.Refreshed(self._reader.client, entering.VERSION, ttl_s)
+
+    def _sub_refreshed(self, command: commands.SubRefresh) -> Found:
+        try:
+            token = tokens.subscription(command.token)
+        except ExpiredToken:
+            return EXPIRED_FOR_NOW
+        except InvalidToken:
+            return Disconnect.INVALID_TOKEN
+        if not entering.is_for(token, self._reader, command.topic):
+            return Disconnect.INVALID_TOKEN
+        if entering.is_over(token.expire_at):
+            return EXPIRED_FOR_NOW
+        return messages.SubRefreshed(entering.ttl_s(token.expire_at))
+
+
+def _takes_bytes(match: Match) -> bool:
+    return match.declaration.binary and not match.declaration.history
+
+
+def _readable(data: str | bytes | None) -> tuple[str | None, bytes | None]:
+    """The JSON text that this is, or the bytes that are none."""
+    if data is None or isinstance(data, str):
+        return data, None
+    try:
+        msgspec.json.decode(data)
+        return data.decode(), None
+    except (ValueError, RecursionError):
+        return None, data
