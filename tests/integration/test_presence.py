@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import sys
 import time
 
 import pytest
@@ -19,6 +20,7 @@ from realtime.engine.presence import Presence
 from realtime.protocol.messages import ClientInfo
 from tests.faults.site import Redis
 from tests.live import DEADLINE_S
+from tests.processes import running
 
 TOPIC = "room:1"
 ADA = ClientInfo("a", "5", '{"name":"Ada"}', '{"seat":1}')
@@ -158,6 +160,36 @@ async def test_a_process_that_is_killed_leaves_no_ghosts_and_no_keys(redis, two)
         assert names == [two._node.name.encode()]
 
 
+PROGRAM = """
+import asyncio, django
+django.setup()
+from realtime.engine.presence import Presence
+from realtime.protocol.messages import ClientInfo
+
+async def main():
+    presence = Presence()
+    await presence.start()
+    presence.add("room:1", ClientInfo("a", "5", '{"name":"Ada"}', '{"seat":1}'))
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_program_that_is_killed_is_seen_and_then_is_not(redis, two):
+    environment = {
+        "REDIS_URL": redis.url,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "TOCSIN_PRESENCE_BEAT_S": "0.1",
+        "TOCSIN_PRESENCE_TTL_S": "1",
+        "TOCSIN_BROKER_TIMEOUT_S": "1",
+    }
+    with running(sys.executable, "-c", PROGRAM, **environment) as program:
+        await sees(two, ADA)
+        program.end(signal.SIGKILL)
+        await sees(two)
+
+
 async def test_after_a_flushall_nobody_is_told_less_than_all(redis, one, two):
     one.add(TOPIC, ADA)
     two.add(TOPIC, GRACE)
@@ -253,13 +285,12 @@ def quick(monkeypatch):
 
 
 async def test_a_step_whose_answer_was_lost_counts_once_and_late_ones_never(quick, one, two):
-    lossy = Lossy(one._node)
+    lossy, name = Lossy(one._node), one._node.name
     lossy.lose = 3
     one.add(TOPIC, ADA)
     await sees(two, ADA)
     one.remove(TOPIC, "a")
     await sees(two)
-    name = one._node.name
     for step in list(lossy.steps):
         await lossy.late(*step)
     assert await two.everybody(TOPIC) == {}
