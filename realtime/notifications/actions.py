@@ -6,11 +6,11 @@ The rows carry the news: what a transaction rolls back, nobody hears of.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import User
+    from django.db.models import Field
 
     Person = AbstractBaseUser | int
 
@@ -52,24 +53,15 @@ def notify(
 
     A person or an id, an iterable of them, or a queryset of users; nobody gets it twice. All or
     none: inside the caller's transaction where there is one, else in one of its own. `url` is
-    http(s) or a path of this site. Raises ValueError or ValidationError before it writes.
+    http(s) or a path of this site. Raises ValueError or ValidationError before it writes, and
+    ValueError where one of them does not exist.
     """
     _check(title, url)
-    created_at = timezone.now()
+    said = {"kind": kind, "title": title, "body": body, "url": url, "created_at": timezone.now()}
     count = 0
     with transaction.atomic():
         for chunk in _chunks(_recipient_ids(recipients), INSERT_ROWS):
-            Notification.objects.bulk_create(
-                Notification(
-                    recipient_id=recipient_id,
-                    kind=kind,
-                    title=title,
-                    body=body,
-                    url=url,
-                    created_at=created_at,
-                )
-                for recipient_id in chunk
-            )
+            _insert(chunk, said)
             count += len(chunk)
     return count
 
@@ -198,6 +190,22 @@ def _recipient_ids(recipients: Any) -> Iterator[int]:
         if recipient_id not in told:
             told.add(recipient_id)
             yield recipient_id
+
+
+def _insert(people: list[int], said: dict[str, Any]) -> None:
+    """A row for each by one INSERT … SELECT: to make an object of each takes far longer."""
+    values = {name: Value(value, _field(name)) for name, value in said.items()}
+    told = get_user_model()._base_manager.filter(pk__in=people).order_by("pk")  # noqa: SLF001
+    select, params = told.values_list("pk", *values.values()).query.sql_with_params()
+    columns = ", ".join(["recipient_id", *values])
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {Notification._meta.db_table} ({columns}) {select}", params)  # noqa: SLF001
+        if cursor.rowcount != len(people):
+            raise ValueError(f"of these {len(people)} people, {cursor.rowcount} exist")
+
+
+def _field(name: str) -> Field[Any, Any]:
+    return cast("Field[Any, Any]", Notification._meta.get_field(name))  # noqa: SLF001
 
 
 def _chunks(ids: Iterable[int], size: int) -> Iterator[list[int]]:
