@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from realtime.engine import broker, history, openings, presence, revocation, topics
+from realtime.engine import broker, history, openings, outbox, presence, revocation, topics
 from realtime.engine.conf import settings
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Doors:
     excerpt: Callable[..., Awaitable[Excerpt]]
     authorise: Callable[[str, str], Awaitable[Authorisation]]
     identify: Callable[[Iterable[Credential]], Awaitable[Identities]]
+    ask_renewal: Callable[[str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def real() -> Doors:
         excerpt=openings.aexcerpt,
         authorise=topics.authorise,
         identify=revocation.aidentify,
+        ask_renewal=outbox.aask_renewal,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from realtime.engine import metrics, sql, wire
+from realtime.engine import metrics, pool, sql, wire
 from realtime.engine.names import namespace_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ def put(topic: str, data: str, about: str | None = None, using: str = DEFAULT_DB
             cursor.execute(statement, params)
 
 
+def ask_renewal(topic: str, epoch: str) -> None:
+    """Tell the relay that the log of `topic` is behind what was read of it, in the same epoch."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.cursor() as cursor:
+        statement = sql.read(connection.vendor, "ask_renewal")
+        cursor.execute(statement, {"topic": topic, "epoch": epoch})
+
+
 def move(connection: psycopg.Connection[Any], floor: int, limit: int) -> list[Moved]:
     """Number all visible revocations and the `limit` lowest visible entries above `floor`.
 
@@ -82,3 +90,6 @@ def reset(connection: psycopg.Connection[Any]) -> Reset | None:
     namespace, epoch, _ = found[0]
     metrics.RESETS.inc()
     return Reset(namespace, epoch, tuple(topic for _, _, topic in found if topic is not None))
+
+
+aask_renewal = pool.awaitable(ask_renewal)

@@ -36,7 +36,7 @@ R = TypeVar("R")
 BACKOFF_S, BACKOFF_MAX_S = 0.05, 1.0
 # so many failures in a row are no passing fault
 STUCK = 20
-TRIM_S, TRIM_AGAIN_S, COLLECT_S, TESTIFY_S = 1.0, 0.1, 3600.0, 1.0
+TRIM_S, TRIM_AGAIN_S, COLLECT_S, TESTIFY_S, RENEW_S = 1.0, 0.1, 3600.0, 1.0, 1.0
 GOODBYE_S = 1.0
 
 
@@ -71,7 +71,7 @@ class Relay:
         self._failures = 0
         self._highest = 0
         self._life = Life("", 0)
-        self._chores = {"trim": 0.0, "collect": 0.0, "testify": 0.0}
+        self._chores = {"trim": 0.0, "collect": 0.0, "testify": 0.0, "renew": 0.0}
 
     # --- Its life
 
@@ -155,13 +155,15 @@ class Relay:
     # --- Between two moves
 
     async def _chore(self) -> None:
-        """Trim a little, seldom forget idle topics; on the leader's own connection."""
+        """Trim, forget idle topics, renew what hubs distrust; on the leader's own connection."""
         if self._due("trim", TRIM_S):
             removed = await self._do(self._leader.retention.trim)
             if removed:
                 self._chores["trim"] = time.monotonic() + TRIM_AGAIN_S
         if self._due("collect", COLLECT_S):
             await self._do(self._leader.retention.collect)
+        if self._due("renew", RENEW_S):
+            await self._do(self._leader.renew_if_asked)
         if self._highest > self._life.highest and self._due("testify", TESTIFY_S):
             self._life = Life(self._life.name, self._highest)
             await self._witness.testify(self._life.name, self._highest)

@@ -38,6 +38,7 @@ class Upkeep:
         self._reading_control = False
         self._control_moved: list[asyncio.Future[None]] = []
         self._rechecked = 0.0
+        self._distrusting = False
         self._complaint = Seldom(COMPLAIN_S)
 
     # --- Gaps
@@ -64,8 +65,10 @@ class Upkeep:
         try:
             done = feed.read(page, self._hub.control_offset)
         except Broken:
+            self._suspect(feed.topic, start, page.position)
             self._hub.lose(feed, "the log does not continue it")
         except MarkFell:
+            self._distrust(CONTROL, self._hub.control)
             self._hub.restart("a mark fell")
         else:
             count = len(page.publications)
@@ -163,6 +166,7 @@ class Upkeep:
     def _handle(self, control: Position, page: Page) -> None:
         hub = self._hub
         if page.position.epoch != control.epoch or not page.whole:
+            self._suspect(CONTROL, control, page.position)
             hub.restart("the revocations began anew")
             return
         for publication in page.publications:
@@ -212,6 +216,7 @@ class Upkeep:
         }
         heads = await hub.doors.heads([CONTROL, *before])
         if heads[CONTROL].epoch != control.epoch or heads[CONTROL].offset < control.offset:
+            self._suspect(CONTROL, control, heads[CONTROL])
             hub.restart("the revocations went back")
             return
         if hub.control is not None and heads[CONTROL].offset > hub.control.offset:
@@ -227,7 +232,36 @@ class Upkeep:
         if feed is None or feed.position is None or feed.position.epoch != position.epoch:
             return
         if head.epoch != position.epoch or head.offset < position.offset:
+            self._suspect(topic, position, head)
             self._hub.lose(feed, "the log began anew")
         elif head.offset > feed.tail:
             feed.dirty = True
             self._hub.advance(feed)
+
+    # --- A log that went back
+
+    def _suspect(self, topic: str, was: Position, head: Position) -> None:
+        """Behind what was delivered, in the same epoch: a copy was restored into the same life."""
+        if head.epoch == was.epoch and head.offset < was.offset:
+            self._distrust(topic, was)
+
+    def _distrust(self, topic: str, position: Position | None) -> None:
+        """Have the relay begin new epochs: for who is away, and comes back when it has caught up.
+
+        One question is enough, however many topics went back: every epoch is renewed.
+        """
+        if position is not None and not self._distrusting:
+            self._distrusting = True
+            log.error("log.went_back", topic=topic, epoch=position.epoch)
+            self._hub.tasks.spawn(self._ask_renewal(topic, position.epoch))
+
+    async def _ask_renewal(self, topic: str, epoch: str) -> None:
+        try:
+            while True:
+                try:
+                    return await self._hub.doors.ask_renewal(topic, epoch)
+                except Exception as error:  # noqa: BLE001  (as above)
+                    self._complain("log.distrust_untold", error, topic=topic)
+                    await asyncio.sleep(self._hub.tuning.again_s)
+        finally:
+            self._distrusting = False

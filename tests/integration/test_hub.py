@@ -184,6 +184,28 @@ async def test_a_gap_that_redis_left_is_closed_from_the_log(ada, key):
         assert titles(client, topic) == ["0", "1", "2", "3", "4"]
 
 
+async def test_a_copy_brought_back_into_the_same_life_begins_new_epochs(ada, key, way):
+    """Who was away would else come back to other values of the offsets it knows."""
+    topic = f"inbox:#{ada.pk}"
+    async with connected(key) as client:
+        start = (await client.subscribe(topic))["subscribe"]
+        for title in ("kept", "lost", "lost too"):
+            await notify(ada, title)
+        await client.until(lambda: len(client.publications(topic)) == 3)
+        program = live.raw()
+        program.execute(f"DELETE FROM tocsin_log WHERE topic = '{topic}' AND \"offset\" > 1")
+        program.execute(f"UPDATE tocsin_head SET \"offset\" = 1 WHERE topic = '{topic}'")
+        await client.until(lambda: client.pushes("unsubscribe", topic))
+        assert client.pushes("unsubscribe", topic)[0]["code"] == 2500
+    epoch = f"SELECT epoch FROM tocsin_head WHERE topic = '{topic}'"
+    await live.eventually(lambda: live.ask(epoch) != [(start["epoch"],)])
+    async with connected(key) as client:
+        away = {"epoch": start["epoch"], "offset": 1}
+        reply = (await client.subscribe(topic, away))["subscribe"]
+        assert not reply.get("recovered")
+        assert len(reply["data"]["rows"]) == 3
+
+
 async def test_an_unsubscribed_topic_is_silent_and_can_be_subscribed_again(ada, key, way):
     topic = f"inbox:#{ada.pk}"
     async with connected(key) as client:

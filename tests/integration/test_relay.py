@@ -299,6 +299,33 @@ async def test_a_database_behind_its_witness_begins_new_epochs():
     assert witness.told[0][1] < 10**9
 
 
+async def test_a_hub_that_distrusts_the_log_gets_new_epochs_once(monkeypatch):
+    monkeypatch.setattr(relay_module, "RENEW_S", 0.0)
+    async with relaying() as broker:
+        write(raw(), ["t:1", "t:2"], {"n": 1})
+        await eventually(lambda: len(broker.published) == 2)
+        before = (await log("t:1")).position
+        await outbox.aask_renewal("t:1", before.epoch)
+        await eventually(lambda: ask("SELECT count(*) FROM tocsin_entry") == [(0,)])
+        after = (await log("t:1")).position
+        assert (after.offset, after.epoch != before.epoch) == (1, True)
+        assert (await log("t:2")).position.epoch == after.epoch
+        assert not (await history.asince("t:1", before, 10)).whole
+        # another hub saw the same
+        await outbox.aask_renewal("t:2", before.epoch)
+        await eventually(lambda: ask("SELECT count(*) FROM tocsin_entry") == [(0,)])
+        write(raw(), "t:1", {"n": 2})
+        await eventually(lambda: len(broker.published) == 3)
+    assert (await log("t:1")).position == Position(after.epoch, 2)
+
+
+@pytest.mark.postgresql
+def test_what_a_hub_asks_is_no_publication():
+    outbox.ask_renewal("t:1", "abcdefgh")
+    assert outbox.move(raw(), 0, 100) == []
+    assert ask("SELECT op::text, key FROM tocsin_entry") == [("E", "t:1")]
+
+
 @pytest.mark.postgresql
 async def test_a_relay_that_waits_for_the_database_still_stops_at_once():
     blocker = raw()

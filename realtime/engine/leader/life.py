@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from realtime.engine import outbox
+from realtime.engine.leader.desk import as_json
 
 if TYPE_CHECKING:
     from realtime.engine.leader.desk import Desk
@@ -51,3 +52,23 @@ def renew(desk: Desk) -> None:
         if desk.vendor == "sqlite":
             desk.ask("renew_heads", epoch=epoch)
     log.warning("epochs.renewed")
+
+
+def renew_if_asked(desk: Desk) -> bool:
+    """A hub has seen a topic's log behind what it had delivered: is that epoch still in force?
+
+    A database restored into the same life looks like this. Between two moves, so no topic keeps the
+    old epoch; the same question from another hub, answered already, changes nothing.
+    """
+    if not desk.ask("asked"):
+        return False
+    with desk.together():
+        asked = desk.ask("asked")
+        names = sorted({topic for _, topic, _ in asked})
+        heads = desk.ask("heads", topics=as_json(names) if desk.vendor == "sqlite" else names)
+        epochs = {topic: epoch for topic, epoch, _ in heads}
+        due = any(epochs[topic] == epoch for _, topic, epoch in asked)
+        if due:
+            renew(desk)
+        desk.ask("answered", id=asked[-1][0])
+    return due

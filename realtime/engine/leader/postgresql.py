@@ -71,6 +71,9 @@ class PostgresqlLeader:
     def renew(self) -> None:
         life.renew(self.desk)
 
+    def renew_if_asked(self) -> bool:
+        return life.renew_if_asked(self.desk)
+
     def recent(self) -> list[Moved]:
         """What the former leader may not have published any more."""
         rows = self.desk.ask("recent", age_s=settings.RELAY_RESEND_S, rows=RESENT)

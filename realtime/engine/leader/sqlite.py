@@ -90,6 +90,9 @@ class SqliteLeader:
     def renew(self) -> None:
         life.renew(self.desk)
 
+    def renew_if_asked(self) -> bool:
+        return life.renew_if_asked(self.desk)
+
     def recent(self) -> list[Moved]:
         return []  # the cursor stands before them
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from realtime.engine.envelope import Batch
+from realtime.engine.revocation import CONTROL
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from realtime.protocol.messages import Publication
 from tests.unit.engine.world import TOPIC, FakeClient, World
@@ -157,6 +158,56 @@ def test_a_log_begun_anew_ends_the_subscription(scene):
     assert client.rows == []
 
 
+def test_a_log_behind_what_was_delivered_is_distrusted(scene):
+    """Restored into the same life: who is away would come back to other values of its offsets."""
+    client = scene.client()
+    write(scene, 5)
+    scene.deliver_all()
+    del scene.world.log[3:]
+    scene.world.broken = True
+    scene.loop.pass_time(1.1)
+    scene.world.broken = False
+    scene.loop.pass_time(1.1)
+    assert client.told == [Unsubscribe.INSUFFICIENT_STATE]
+    assert scene.world.distrusted == [(TOPIC, scene.world.epoch)]
+
+
+def test_it_is_found_by_a_repair_as_well(scene):
+    scene.client()
+    write(scene, 5)
+    scene.deliver_all()
+    del scene.world.log[3:]
+    scene.deliver(Batch(TOPIC, scene.world.epoch, (Publication(99, "13", None, "i", 13, 0),)))
+    assert scene.world.distrusted == [(TOPIC, scene.world.epoch)]
+
+
+def test_the_relay_is_asked_until_the_database_takes_the_question(scene):
+    scene.client()
+    write(scene, 5)
+    scene.deliver_all()
+    del scene.world.log[3:]
+    ask, fails = scene.world.ask_renewal, [ConnectionError(), ConnectionError()]
+
+    async def late(topic, epoch):
+        if fails:
+            raise fails.pop()
+        await ask(topic, epoch)
+
+    object.__setattr__(scene.hub.doors, "ask_renewal", late)
+    scene.loop.pass_time(3)
+    assert scene.world.distrusted == [(TOPIC, scene.world.epoch)]
+
+
+def test_a_log_begun_anew_is_no_reason_for_distrust(scene):
+    scene.client()
+    write(scene, 5)
+    scene.deliver_all()
+    scene.world.reset()
+    scene.deliver_all()
+    scene.loop.pass_time(2)
+    assert scene.world.distrusted == []
+
+
 def test_one_revoked_hears_nothing_committed_after_it(scene):
     client, other = scene.client(), scene.client("grace")
     scene.world.revoke("ada")
@@ -210,6 +261,7 @@ def test_a_database_that_went_back_sends_everybody_away(scene):
     scene.world.control_log.clear()
     scene.loop.pass_time(1.1)
     assert client.closed is Disconnect.SHUTDOWN
+    assert scene.world.distrusted == [(CONTROL, scene.world.control_epoch)]
 
 
 def test_revocations_trimmed_away_unread_send_everybody_away(scene):

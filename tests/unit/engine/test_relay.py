@@ -49,6 +49,9 @@ class Scripted:
     def renew(self):
         self.said.append("renew")
 
+    def renew_if_asked(self):
+        self.said.append("renew if asked")
+
     def recent(self):
         return []
 

@@ -51,6 +51,7 @@ class World:
         self.asked = []
         # what a client found wrong; its own task may swallow an exception
         self.complaints = []
+        self.distrusted = []
 
     # --- Writers and the relay
 
@@ -120,6 +121,7 @@ class World:
             excerpt=None,
             authorise=self.authorise,
             identify=self.identify,
+            ask_renewal=self.ask_renewal,
         )
 
     async def _answer(self, look):
@@ -197,6 +199,9 @@ class World:
                 len(self.control_log),
             )
         )
+
+    async def ask_renewal(self, topic, epoch):
+        await self._answer(lambda: self.distrusted.append((topic, epoch)))
 
     def hub(self, **tuning):
         return Hub(self.doors(), Tuning(**{"ring_size": 8, "page": 5, **tuning}))

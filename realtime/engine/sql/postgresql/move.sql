@@ -2,7 +2,7 @@
 -- first TRUNCATE, numbered per topic, appended (correctness.md, section 3). What is visible is taken
 -- by being deleted; no id is ever assumed to be the last one.
 WITH picked AS (
-  (SELECT id FROM tocsin_entry WHERE control AND id > %(floor)s)
+  (SELECT id FROM tocsin_entry WHERE control AND op <> 'E' AND id > %(floor)s)
   UNION ALL
   (SELECT id FROM tocsin_entry WHERE NOT control AND id > %(floor)s
       AND id < coalesce((SELECT min(id) FROM tocsin_entry WHERE op = 'T'), 9223372036854775807)

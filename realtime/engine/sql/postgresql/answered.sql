@@ -1,0 +1,1 @@
+DELETE FROM tocsin_entry WHERE op = 'E' AND id <= %(id)s
