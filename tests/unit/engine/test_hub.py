@@ -13,62 +13,7 @@ from realtime.engine.envelope import Batch
 from realtime.engine.revocation import CONTROL
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from realtime.protocol.messages import Publication
-from tests.unit.engine.world import TOPIC, FakeClient, World
-from tests.virtual import VirtualLoop
-
-
-class Scene:
-    """A hub, its world and a clock of its own."""
-
-    def __init__(self, world=None, **tuning):
-        self.loop = VirtualLoop()
-        self.world = world or World()
-        self.hub = self.world.hub(**tuning)
-
-    def run(self, work):
-        return self.loop.run_until_complete(work)
-
-    def call(self, function, *values):
-        async def inside():
-            return function(*values)
-
-        return self.run(inside())
-
-    def client(self, user="ada"):
-        client = FakeClient(self.world, self.hub, user)
-        self.run(client.connect())
-        self.run(client.subscribe())
-        return client
-
-    def deliver(self, *messages):
-        async def take():
-            for message in messages:
-                self.hub.take(message)
-            await self.hub.settled()
-
-        self.run(take())
-
-    def deliver_all(self):
-        flying, self.world.flying = self.world.flying, []
-        self.deliver(*flying)
-
-    def close(self):
-        self.run(self.hub.stop())
-        self.loop.close()
-        assert self.world.complaints == []
-
-
-@pytest.fixture
-def scene():
-    scene = Scene()
-    yield scene
-    scene.close()
-
-
-def write(scene, count=1):
-    entries = [scene.world.write() for _ in range(count)]
-    scene.world.move()
-    return entries
+from tests.unit.engine.world import TOPIC, FakeClient, Scene, World, write
 
 
 def test_what_is_committed_reaches_every_member(scene):

@@ -25,9 +25,15 @@ from realtime.protocol.codec import text
 from realtime.protocol.codes import Error
 from realtime.protocol.commands import Subscribe
 from realtime.protocol.messages import Position, Publication
+from tests.virtual import VirtualLoop
 
 TOPIC = "items:1"
 NO_DELAY = (0.0,)
+
+
+def offsets_in(packet):
+    """The offsets of a packet's pushes, in order."""
+    return [json.loads(line)["push"]["pub"]["offset"] for line in packet.text.split("\n")]
 
 
 class World:
@@ -363,3 +369,50 @@ class FakeClient:
         self.closed = code
         self.member = None
         self.hub.detach(self)
+
+
+class Scene:
+    """A hub, its world and a clock of its own."""
+
+    def __init__(self, world=None, **tuning):
+        self.loop = VirtualLoop()
+        self.world = world or World()
+        self.hub = self.world.hub(**tuning)
+
+    def run(self, work):
+        return self.loop.run_until_complete(work)
+
+    def call(self, function, *values):
+        async def inside():
+            return function(*values)
+
+        return self.run(inside())
+
+    def client(self, user="ada"):
+        client = FakeClient(self.world, self.hub, user)
+        self.run(client.connect())
+        self.run(client.subscribe())
+        return client
+
+    def deliver(self, *messages):
+        async def take():
+            for message in messages:
+                self.hub.take(message)
+            await self.hub.settled()
+
+        self.run(take())
+
+    def deliver_all(self):
+        flying, self.world.flying = self.world.flying, []
+        self.deliver(*flying)
+
+    def close(self):
+        self.run(self.hub.stop())
+        self.loop.close()
+        assert self.world.complaints == []
+
+
+def write(scene, count=1):
+    entries = [scene.world.write() for _ in range(count)]
+    scene.world.move()
+    return entries

@@ -1,0 +1,298 @@
+"""One topic in one process: what the log says, each once, in order, to every live member."""
+
+import pytest
+
+from realtime.engine.feed import SLICE, Broken, Feed, MarkFell
+from realtime.engine.history import Page
+from realtime.engine.members import Grant, Member, nobody
+from realtime.protocol.messages import Position, Publication
+from tests.unit.engine.world import offsets_in
+
+EPOCH = "epoch001"
+
+
+class Listener:
+    """A reader that only listens."""
+
+    def __init__(self):
+        self.busy = False
+        self.person = nobody()
+        self.packets = []
+        self.stop_after = None
+        self.member = Member(self, "t:1", grant=Grant(covers=0), joined=True)
+
+    def push(self, packet):
+        self.packets.append(packet)
+        if len(self.packets) == self.stop_after:
+            self.member.ended = True
+            self.member.live = False
+
+    @property
+    def offsets(self):
+        return [offset for packet in self.packets for offset in offsets_in(packet)]
+
+
+def pub(offset, key="a", *, mark=0, op="u", data="{}", entry=None):
+    return Publication(offset, data, key, op, entry or offset, mark)
+
+
+def page(*publications, top=None, whole=True, complete=True, epoch=EPOCH):
+    offset = top if top is not None else publications[-1].offset
+    return Page(Position(epoch, offset), publications, whole, 0, complete)
+
+
+@pytest.fixture
+def feed():
+    return begun()
+
+
+def begun(offset=0, *, compacted=False, most=8):
+    feed = Feed("t:1", compacted=compacted, most=most, most_bytes=1 << 20)
+    feed.begin(Position(EPOCH, offset))
+    return feed
+
+
+def listen(feed):
+    listener = Listener()
+    feed.add(listener.member)
+    listener.member.offset = feed.offset
+    assert feed.go(listener.member)
+    return listener
+
+
+def deliver(feed):
+    while feed.deliver():
+        pass
+
+
+def test_what_is_next_is_delivered_and_what_was_seen_is_not(feed):
+    listener = listen(feed)
+    feed.hear(EPOCH, [pub(1), pub(2)], 0)
+    feed.hear(EPOCH, [pub(1), pub(2), pub(3)], 0)
+    deliver(feed)
+    assert listener.offsets == [1, 2, 3]
+    assert not feed.dirty
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rumour"),
+    [(EPOCH, pub(3)), ("foreign", pub(2)), (EPOCH, pub(2, mark=3))],
+    ids=["a gap", "another epoch", "a mark that fell"],
+)
+def test_what_does_not_follow_makes_the_log_the_judge(feed, epoch, rumour):
+    listener = listen(feed)
+    feed.hear(EPOCH, [pub(1, mark=4)], 4)
+    feed.hear(epoch, [rumour], 4)
+    deliver(feed)
+    assert feed.dirty
+    assert listener.offsets == [1]
+
+
+def test_before_it_has_a_position_it_only_remembers_that_something_came():
+    feed = Feed("t:1", compacted=False, most=8, most_bytes=100)
+    feed.hear(EPOCH, [pub(5)], 0)
+    assert feed.offset == 0
+    assert feed.read(page(pub(5)), 0)
+    feed.begin(Position(EPOCH, 5))
+    assert not feed.dirty
+    feed.begin(Position(EPOCH, 4))
+    assert not feed.dirty
+    again = Feed("t:1", compacted=False, most=8, most_bytes=100)
+    again.hear(EPOCH, [pub(5)], 0)
+    again.begin(Position(EPOCH, 4))
+    assert again.dirty
+
+
+def test_nothing_goes_out_before_the_revocations_its_mark_names(feed):
+    listener = listen(feed)
+    feed.hear(EPOCH, [pub(1), pub(2, mark=7)], 6)
+    deliver(feed)
+    assert listener.offsets == [1]
+    assert feed.wanted_mark == 7
+    feed.release(7)
+    deliver(feed)
+    assert listener.offsets == [1, 2]
+    assert feed.wanted_mark == 0
+
+
+def test_the_log_closes_a_gap_and_says_when_it_is_closed(feed):
+    listener = listen(feed)
+    assert not feed.read(page(pub(1), pub(2), top=3, complete=False), 0)
+    assert feed.read(page(pub(2), pub(3)), 0)
+    deliver(feed)
+    assert listener.offsets == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [page(pub(2)), page(pub(1), epoch="another1"), page(top=9, whole=False, complete=False)],
+    ids=["a hole", "another epoch", "trimmed"],
+)
+def test_a_log_that_does_not_continue_what_was_delivered_is_told(feed, answer):
+    with pytest.raises(Broken):
+        feed.read(answer, 0)
+
+
+def test_a_mark_that_falls_in_the_log_is_told(feed):
+    with pytest.raises(MarkFell):
+        feed.read(page(pub(1, mark=5), pub(2, mark=4)), 9)
+
+
+def test_what_waits_has_a_bound_and_the_rest_is_read_later():
+    feed = begun(most=2)
+    listener = listen(feed)
+    feed.hear(EPOCH, [pub(n, mark=1) for n in (1, 2, 3)], 0)
+    assert feed.full
+    assert feed.dirty
+    assert not feed.read(page(pub(3, mark=1)), 0)
+    feed.release(1)
+    deliver(feed)
+    assert feed.read(page(pub(3, mark=1)), 1)
+    deliver(feed)
+    assert listener.offsets == [1, 2, 3]
+
+
+def test_a_burst_waits_until_what_went_before_has_been_pushed():
+    feed = begun(most=2)
+    listener = listen(feed)
+    feed.hear(EPOCH, [pub(1), pub(2)], 0)
+    feed.hear(EPOCH, [pub(3)], 0)
+    assert feed.offset == 2
+    deliver(feed)
+    feed.release(0)
+    deliver(feed)
+    assert listener.offsets == [1, 2, 3]
+
+
+def test_whoever_waits_for_the_topic_to_move_is_woken_once(feed):
+    woken = []
+    feed.moved.append(lambda: woken.append(feed.offset))
+    feed.hear(EPOCH, [pub(1, mark=1)], 0)
+    assert woken == []
+    feed.release(1)
+    feed.hear(EPOCH, [pub(2)], 1)
+    assert woken == [1]
+
+
+def test_a_lost_topic_tells_who_must_hear_of_it_and_begins_anew(feed):
+    listener, woken = listen(feed), []
+    feed.hear(EPOCH, [pub(1)], 0)
+    feed.moved.append(lambda: woken.append("woken"))
+    assert feed.lose() == [listener.member]
+    assert woken == ["woken"]
+    assert listener.member.ended
+    feed.release(0)
+    deliver(feed)
+    assert listener.offsets == []
+    feed.begin(Position("another1", 40))
+    assert (feed.offset, feed.members) == (40, set())
+
+
+def test_one_that_is_held_goes_on_where_it_stood(feed):
+    listener, other = listen(feed), listen(feed)
+    feed.hold(listener.member)
+    feed.hear(EPOCH, [pub(1), pub(2)], 0)
+    deliver(feed)
+    assert (listener.offsets, other.offsets) == ([], [1, 2])
+    assert feed.go(listener.member)
+    feed.hear(EPOCH, [pub(3)], 0)
+    deliver(feed)
+    assert listener.offsets == other.offsets == [1, 2, 3]
+
+
+def test_one_behind_the_ring_needs_the_log():
+    feed = begun(most=2)
+    listener = listen(feed)
+    feed.hold(listener.member)
+    for n in range(1, 5):
+        feed.hear(EPOCH, [pub(n)], 0)
+        deliver(feed)
+    assert not feed.go(listener.member)
+    listener.member.offset = 2
+    assert feed.go(listener.member)
+    assert listener.offsets == [3, 4]
+
+
+def test_what_its_rows_contain_comes_to_nobody_twice(feed):
+    listener, other = listen(feed), listen(feed)
+    listener.member.skip = {11}
+    feed.hear(EPOCH, [pub(1, entry=11), pub(2, entry=12)], 0)
+    deliver(feed)
+    assert (listener.offsets, other.offsets) == ([2], [1, 2])
+    assert listener.member.skip == set()
+
+
+def test_thousands_are_served_in_slices_and_who_comes_meanwhile_gets_each_once(feed):
+    listeners = [listen(feed) for _ in range(SLICE + 1)]
+    feed.hear(EPOCH, [pub(1)], 0)
+    assert feed.deliver()
+    assert sum(bool(one.offsets) for one in listeners) == SLICE
+    late = listen(feed)
+    feed.hear(EPOCH, [pub(2)], 0)
+    deliver(feed)
+    assert {tuple(one.offsets) for one in listeners} == {(1, 2)}
+    assert late.offsets == [2]
+
+
+def test_who_ends_in_the_middle_of_a_delivery_gets_no_more(feed):
+    listener = listen(feed)
+    listener.stop_after = 1
+    large = "x" * 50_000
+    feed.hear(EPOCH, [pub(n, data=f'"{large}"') for n in (1, 2, 3)], 0)
+    deliver(feed)
+    assert listener.offsets == [1]
+    behind = listen(feed)
+    behind.stop_after, behind.member.offset = 1, 0
+    feed.hold(behind.member)
+    assert feed.go(behind.member)
+    assert behind.offsets == [1]
+    assert not behind.member.live
+
+
+# --- The newest of each key
+
+
+def test_compacted_a_hole_in_the_log_is_none():
+    feed = begun(compacted=True)
+    listener = listen(feed)
+    assert feed.read(page(pub(3, "a"), pub(5, "b"), top=6), 0)
+    deliver(feed)
+    assert listener.offsets == [3, 5]
+    assert feed.offset == 6
+
+
+def test_a_busy_reader_gets_the_newest_of_each_key_when_it_has_read():
+    feed = begun(compacted=True)
+    busy, healthy = listen(feed), listen(feed)
+    busy.busy = True
+    for change in (pub(1, "a"), pub(2, "b"), pub(3, "a"), pub(4, "b", op="d"), pub(5, "c")):
+        feed.hear(EPOCH, [change], 0)
+        deliver(feed)
+    assert busy.offsets == []
+    assert healthy.offsets == [1, 2, 3, 4, 5]
+    busy.busy = False
+    assert feed.go(busy.member)
+    assert busy.offsets == [3, 4, 5]
+
+
+def test_changes_of_one_moment_are_conflated_for_everybody():
+    feed = begun(compacted=True)
+    listener = listen(feed)
+    feed.hear(EPOCH, [pub(1, "a"), pub(2, "b"), pub(3, "a")], 0)
+    deliver(feed)
+    assert listener.offsets == [2, 3]
+    assert listener.member.offset == 3
+
+
+def test_where_every_change_counts_a_busy_reader_gets_them_all(feed):
+    listener = listen(feed)
+    listener.busy = True
+    feed.hear(EPOCH, [pub(1), pub(2)], 0)
+    deliver(feed)
+    assert listener.offsets == [1, 2]
+
+
+def test_an_idle_topic_is_idle_no_more_when_somebody_comes(feed):
+    feed.idle_since = 3.0
+    feed.add(Listener().member)
+    assert feed.idle_since is None
