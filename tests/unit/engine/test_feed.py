@@ -3,6 +3,7 @@
 import pytest
 
 from realtime.engine.feed import SLICE, Broken, Feed, MarkFell
+from realtime.engine.frames import Style
 from realtime.engine.history import Page
 from realtime.engine.members import Grant, Member, nobody
 from realtime.protocol.messages import Position, Publication
@@ -21,15 +22,15 @@ class Listener:
         self.stop_after = None
         self.member = Member(self, "t:1", grant=Grant(covers=0), joined=True)
 
-    def push(self, packet):
-        self.packets.append(packet)
+    def push(self, pushes, style=Style.PLAIN):
+        self.packets.append(pushes)
         if len(self.packets) == self.stop_after:
             self.member.ended = True
             self.member.live = False
 
     @property
     def offsets(self):
-        return [offset for packet in self.packets for offset in offsets_in(packet)]
+        return [offset for pushes in self.packets for offset in offsets_in(pushes)]
 
 
 def pub(offset, key="a", *, mark=0, op="u", data="{}", entry=None):

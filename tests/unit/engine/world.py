@@ -31,9 +31,9 @@ TOPIC = "items:1"
 NO_DELAY = (0.0,)
 
 
-def offsets_in(packet):
-    """The offsets of a packet's pushes, in order."""
-    return [json.loads(line)["push"]["pub"]["offset"] for line in packet.text.split("\n")]
+def offsets_in(pushes):
+    """The offsets of these pushes, in order."""
+    return [slot.offset for slot in pushes.slots]
 
 
 class World:
