@@ -150,8 +150,9 @@ class Rights:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._hold_s
         while not member.clear and not member.ended:
-            self.question(member)
+            # before the question: what a token vouches for is answered at once
             future = self._waiters[member] = loop.create_future()
+            self.question(member)
             try:
                 await asyncio.wait_for(future, deadline - loop.time())
             except TimeoutError:
