@@ -65,6 +65,8 @@ SETTINGS = (
     Setting("HISTORY_LIMIT", 300, "publications", "The most that one history command gives."),
     Setting("FRAME_BYTES", 65_536, "bytes", "The largest frame a client may send; else 3501."),
     Setting("FRAME_COMMANDS", 256, "commands", "The most in one frame of a client; else 3501."),
+    Setting("FRAMES_PER_S", 100.0, "frames", "A client's lasting rate; faster is 3013."),
+    Setting("FRAMES_BURST", 1024, "frames", "How many a client may send at once; else 3013."),
     Setting("COMMANDS_PER_S", 50.0, "commands", "A client's lasting rate; faster is 3013."),
     Setting("COMMANDS_BURST", 512, "commands", "How many a client may send at once; else 3013."),
     Setting("CONNECT_S", 10.0, "s", "From accept to the connect command; else 3502."),

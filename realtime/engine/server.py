@@ -1,5 +1,7 @@
 """One web process: Daphne on a listening socket it inherits, with an orderly end.
 
+Guarantee: no client makes it grow without bound, or learns of a bad frame by a cut line only.
+
 At TERM it accepts nothing more, sends its live connections elsewhere (3001, spread over
 TOCSIN_DRAIN_S), lets the requests in flight finish, and is gone. `manage.py serve` starts it, and
 it ends as orderly when `serve` is gone.
@@ -14,6 +16,7 @@ import argparse
 import asyncio
 import functools
 import os
+import time
 from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
@@ -23,14 +26,53 @@ from twisted.internet import defer, reactor
 from twisted.internet.task import LoopingCall
 
 from realtime.engine.conf import settings
+from realtime.engine.limits import Bucket
+from realtime.protocol import codec
+from realtime.protocol.codes import Disconnect
+from realtime.protocol.messages import DisconnectPush
 
 REQUESTS_S = 5.0
 ORPHAN_CHECK_S = 1.0
 FOREVER = -1
+UNANSWERED_BYTES = 64 * 1024
 
 
-class Handshake(WebSocketProtocol):
-    """Daphne's, but what is no text is a bad request, and not an error of the server."""
+class Socket(WebSocketProtocol):
+    """Daphne's, but what the peer gets wrong is told it in the protocol's own words.
+
+    A handshake that is no text is a bad request, and not an error of the server.
+    """
+
+    # else it cuts the line, which a client takes for a lost network and comes again
+    failByDrop = False  # noqa: N815  (autobahn's name)
+
+    def onOpen(self) -> None:  # noqa: N802
+        now = time.monotonic()
+        self._frames = Bucket(settings.FRAMES_PER_S, settings.FRAMES_BURST, now)
+        super().onOpen()
+
+    def onFrameBegin(self) -> None:  # noqa: N802
+        """Of fragments, pings and pongs, too, of which the connection never hears."""
+        super().onFrameBegin()
+        if self.state == self.STATE_OPEN and not self._frames.take(1, time.monotonic()):
+            self._end(Disconnect.TOO_MANY_REQUESTS)
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        # who does not read the answers gets no more of them
+        if unsent(self.transport) <= UNANSWERED_BYTES:
+            super().onPing(payload)
+
+    def _fail_connection(self, code: int = 0, reason: str = "") -> None:
+        """Too large, no UTF-8, no WebSocket: autobahn's way out of all of them."""
+        if self.state == self.STATE_OPEN:
+            self._end(Disconnect.BAD_REQUEST)
+        else:
+            super()._fail_connection(code, reason)
+
+    def _end(self, why: Disconnect) -> None:
+        self.failedByMe = True  # autobahn reads on, for the answer to the close, and keeps nothing
+        self.sendMessage(codec.encode(DisconnectPush(why)).encode())
+        self.sendCloseFrame(code=why.number, reasonUtf8=why.text.encode(), isReply=False)
 
     def onConnect(self, request: Any) -> Any:  # noqa: N802  (autobahn's name)
         if not request.headers.get("sec-websocket-protocol", "").isascii():
@@ -95,7 +137,7 @@ def main() -> None:
     parser.add_argument("--proxy-headers", action="store_true", help="believe X-Forwarded-For")
     parser.add_argument("application", help="module:name of the ASGI application")
     options = parser.parse_args()
-    WebSocketFactory.protocol = Handshake
+    WebSocketFactory.protocol = Socket
     watch = LoopingCall(end_without, os.getppid())
     watch.start(ORPHAN_CHECK_S, now=False)
     Server(
@@ -103,6 +145,8 @@ def main() -> None:
         endpoints=[f"fd:fileno={options.fd}"],
         # ours to end, not the server's clock's (daphne/server.py:55)
         websocket_timeout=FOREVER,
+        websocket_max_message_size=settings.FRAME_BYTES,
+        websocket_max_frame_size=settings.FRAME_BYTES,
         proxy_forwarded_address_header="X-Forwarded-For" if options.proxy_headers else None,
         proxy_forwarded_proto_header="X-Forwarded-Proto" if options.proxy_headers else None,
     ).run()

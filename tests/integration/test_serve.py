@@ -1,11 +1,15 @@
 """`manage.py serve`: one socket, several processes; one that dies is not missed."""
 
+import contextlib
 import os
 import signal
 import socket
 
 import pytest
+import websockets
 from django.core.management import CommandError, call_command
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import connect
 
 from tests import processes
 from tests.processes import eventually, family, manage, named, running, status
@@ -76,6 +80,60 @@ def test_an_odd_handshake_is_a_bad_request_and_no_error(serve, port):
         client.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 400 ")
     assert "Traceback" not in serve.said
+
+
+def frame(opcode, data, *, fin=True):
+    return Frame(opcode, data, fin=fin).serialize(mask=True)
+
+
+WRONG = {
+    "no UTF-8": frame(Opcode.TEXT, b'{"id":1,"ping":"\xff"}'),
+    "a reserved bit": b"\xc1\x80" + b"\0" * 4,
+    "no mask": Frame(Opcode.TEXT, b"{}").serialize(mask=False),
+    "the end of nothing": frame(Opcode.CONT, b"{}"),
+    "too large": frame(Opcode.TEXT, b"a" * 65_537),
+    "too large in parts": frame(Opcode.TEXT, b"a" * 40_000, fin=False)
+    + frame(Opcode.CONT, b"a" * 40_000),
+    "larger than memory": b"\x81\xff" + b"\x0f" * 8 + b"\0" * 4,
+}
+FLOODS = {
+    "pings": frame(Opcode.PING, b"a" * 125) * 1100,
+    "pongs": frame(Opcode.PONG, b"") * 1100,
+    "empty parts": frame(Opcode.TEXT, b"", fin=False) + frame(Opcode.CONT, b"", fin=False) * 1100,
+}
+
+
+@pytest.fixture(scope="module")
+def site():
+    port = processes.free_port()
+    with running(*manage("serve", "--workers", "1", "--port", str(port))) as program:
+        program.until("server.started")
+        eventually(lambda: status(f"http://127.0.0.1:{port}/healthz") == 200)
+        yield f"ws://127.0.0.1:{port}/connection/websocket"
+        assert "Traceback" not in program.said
+
+
+def ending(url, sent):
+    """What a client is told that sends these bytes: the last push, and the close code."""
+    with connect(url, compression=None) as client:
+        client.socket.sendall(sent)
+        heard = ""
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                heard = client.recv(10)
+    return heard, client.close_code
+
+
+@pytest.mark.parametrize("sent", WRONG.values(), ids=WRONG)
+def test_a_frame_that_is_none_ends_with_a_bad_request(site, sent):
+    push = '{"push":{"disconnect":{"code":3501,"reason":"bad request"}}}'
+    assert ending(site, sent) == (push, 3501)
+
+
+@pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
+def test_a_flood_that_the_protocol_never_sees_ends_as_too_many_requests(site, sent):
+    push = '{"push":{"disconnect":{"code":3013,"reason":"too many requests"}}}'
+    assert ending(site, sent) == (push, 3013)
 
 
 def test_a_taken_port_is_said(serve, port):
