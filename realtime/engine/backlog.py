@@ -2,8 +2,8 @@
 
 The server never waits for a slow reader (daphne/ws_protocol.py:251), so only the reader can tell:
 it answers a ping when it has read all that came before it. What has not left this process nobody
-has read, whatever is answered. What the reader asked for is not held against it: it is asked no
-more while much is unread (limits.Turns).
+has read, whatever is answered. What the reader asked for is not held against it while it reads at
+all: it is asked no more while much is unread (limits.Turns).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import deque
 
 # above the bound by this factor nobody is given time
 HARD = 4
+# so many times as long may a reader take to read anything of what it asked for
+PATIENCE = 10
 
 
 class Backlog:
@@ -23,6 +25,7 @@ class Backlog:
         self._asked = 0
         self._pings: deque[int] = deque()
         self._over_since: float | None = None
+        self._idle_since: float | None = None
 
     @property
     def bytes(self) -> int:
@@ -48,6 +51,8 @@ class Backlog:
             self._asked += size
         if self._pushed > self._bound and self._over_since is None:
             self._over_since = now
+        if self.bytes > self._bound and self._idle_since is None:
+            self._idle_since = now
 
     def pinged(self) -> None:
         self._pings.append(self._sent)
@@ -59,6 +64,10 @@ class Backlog:
             self._read = max(self._read, min(self._pings.popleft(), self._sent - unsent))
         while self._replies and self._replies[0][0] <= self._read:
             self._asked -= self._replies.popleft()[1]
+        if self.bytes <= self._bound:
+            self._idle_since = None
+        elif self._read > before:
+            self._idle_since = now
         if self._pushed <= self._bound:
             self._over_since = None
         elif self._read > before:
@@ -67,6 +76,8 @@ class Backlog:
     def too_slow(self, now: float) -> bool:
         """It is time to give the reader up; it comes back and recovers."""
         if self._pushed > HARD * self._bound:
+            return True
+        if self._idle_since is not None and now >= self._idle_since + PATIENCE * self._slow_s:
             return True
         return self._over_since is not None and now >= self._over_since + self._slow_s
 

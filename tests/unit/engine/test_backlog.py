@@ -49,13 +49,32 @@ def test_what_was_asked_for_is_not_held_against_the_reader():
     backlog = Backlog(100, 3)
     backlog.sent(5000, 0, asked=True)
     assert backlog.busy
-    assert not backlog.too_slow(60)
+    assert not backlog.too_slow(29)
     backlog.pinged()
-    backlog.sent(101, 61)
-    assert backlog.due == 64
-    backlog.ponged(62)
+    backlog.sent(101, 21)
+    assert backlog.due == 24
+    backlog.ponged(22)
     assert backlog.bytes == 101
-    assert backlog.due == 65
+    assert backlog.due == 25
+
+
+def test_who_asks_on_and_reads_nothing_is_too_slow_in_the_end():
+    backlog = Backlog(100, 3)
+    for second in range(30):
+        backlog.sent(60, second, asked=True)
+        backlog.pinged()
+        backlog.ponged(second, unsent=60 * (second + 1))  # answered blindly: nothing has left
+        assert not backlog.too_slow(second)
+    assert backlog.too_slow(31)
+
+
+def test_who_reads_slowly_what_it_asked_for_is_left_in_peace():
+    backlog = Backlog(100, 3)
+    for second in range(100):
+        backlog.sent(100, second, asked=True)
+        backlog.pinged()
+        backlog.ponged(second, unsent=50 * (second + 1))
+        assert not backlog.too_slow(second)
 
 
 def test_what_has_not_left_nobody_has_read():
