@@ -5,11 +5,13 @@ Events of structlog and lines of the standard library come out the same way, on 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import redis
 import structlog
@@ -34,11 +36,11 @@ SHORTEST_SECRET = 8
 
 def requests(_: object, __: str, event: EventDict) -> EventDict:
     """The house's names; answered probes are not told; links lose what is secret in them."""
-    name = event.get("event")
-    if name in NAMES:
-        event["event"] = NAMES[name]
-        request = str(event.get("request", ""))
-        if PROBES.match(request) and event.get("code") == 200:  # noqa: PLR2004
+    name = str(event.get("event"))
+    event["event"] = NAMES.get(name) or ONE_TIME.sub(r"\1…", name)
+    if "request" in event:
+        request = str(event["request"])
+        if name in NAMES and PROBES.match(request) and event.get("code") == 200:  # noqa: PLR2004
             raise structlog.DropEvent
         event["request"] = ONE_TIME.sub(r"\1…", QUERY.sub("?…", request))
     return event
@@ -54,6 +56,16 @@ class Told(logging.Filter):
         return not (
             record.name == "channels_redis.pubsub" and isinstance(fault, redis.RedisError | OSError)
         )
+
+
+class Refused(logging.Filter):
+    """What a client did wrong (a host, a form) is a warning, and no error with a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
 
 
 SHARED: list[Processor] = [
@@ -100,12 +112,12 @@ def configured(*, debug: bool, level: str, secrets: Iterable[str]) -> dict[str, 
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"event": formatter},
-        "filters": {"told": {"()": Told}},
+        "filters": {"told": {"()": Told}, "refused": {"()": Refused}},
         "handlers": {
             "console": {
                 "class": "logging.StreamHandler",
                 "formatter": "event",
-                "filters": ["told"],
+                "filters": ["told", "refused"],
             }
         },
         "root": {"handlers": ["console"], "level": level},
@@ -136,7 +148,11 @@ def _json() -> list[Processor]:
 
 
 def _hide(secrets: Iterable[str]) -> Callable[[object, str, str], str]:
-    hidden = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    # also as a line of JSON, and as an address, has it
+    forms = {
+        form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], quote(secret))
+    }
+    hidden = sorted((f for f in forms if len(f) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def hide(_: object, __: str, line: str) -> str:
         for secret in hidden:

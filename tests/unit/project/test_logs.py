@@ -5,6 +5,7 @@ import json
 import logging
 import logging.config
 import secrets
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -13,6 +14,7 @@ import structlog
 from project import logs
 
 SECRET = "the-secret-key-of-this-site"
+PASSWORD = 'pass"word\\of@this/site'
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def lines():
     stream = io.StringIO()
 
     def configure(*, debug=False):
-        settings = logs.configured(debug=debug, level="INFO", secrets=[SECRET, ""])
+        settings = logs.configured(debug=debug, level="INFO", secrets=[SECRET, PASSWORD, ""])
         settings["handlers"]["console"]["stream"] = stream
         logging.config.dictConfig(settings)
         return lambda: stream.getvalue().splitlines()
@@ -106,8 +108,12 @@ def test_planted_secrets_are_not_found(lines, debug):
         raise ValueError(SECRET)
     except ValueError:
         logging.getLogger("y").exception(SECRET)
+    structlog.get_logger("z").error("database.failed", word=PASSWORD, url=quote(PASSWORD))
     assert said()
-    assert SECRET not in "\n".join(said())
+    text = "\n".join(said())
+    assert SECRET not in text
+    assert "word\\" not in text
+    assert "word%" not in text
 
 
 def finished(request, code=200):
@@ -132,3 +138,26 @@ def test_an_answered_probe_is_not_told_and_a_failed_one_is():
     with pytest.raises(structlog.DropEvent):
         logs.requests(None, "info", finished("GET /readyz"))
     assert logs.requests(None, "info", finished("GET /readyz", 503))["code"] == 503
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_refused_form_shows_no_link_that_is_secret(lines, rf, debug):
+    said = lines(debug=debug)
+    path = "/accounts/password/reset/key/1-abc-def/"
+    words = {"status_code": 403, "request": rf.post(f"{path}?token=ghi")}
+    logging.getLogger("django.security.csrf").warning("Forbidden: %s", path, extra=words)
+    [line] = said()
+    assert "Forbidden: /accounts/password/reset/key/" in line
+    assert "abc" not in line
+    assert "ghi" not in line
+
+
+def test_what_a_client_did_wrong_is_a_warning_without_a_traceback(lines):
+    said = lines()
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logging.getLogger("django.security.DisallowedHost").exception("Invalid host: 'x'")
+    event = json.loads(said()[0])
+    assert (event["event"], event["level"]) == ("Invalid host: 'x'", "warning")
+    assert "exception" not in event
