@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, models, router
 
-from realtime.engine import canon, capture, columns, topics
+from realtime.engine import canon, capture, columns, shapes, topics
 from realtime.engine.conf import settings as conf
 from realtime.engine.exceptions import DeclarationError
 from realtime.engine.topics import History, Latest, Topic
@@ -40,12 +40,14 @@ def declarations(**_: Any) -> list[CheckMessage]:
 
 
 def _declaration(topic: Topic) -> Iterator[CheckMessage]:
-    basics = list(_basics(topic))
+    basics: list[CheckMessage] = [_error(topic, *fault) for fault in shapes.faults(topic)]
+    basics = basics or list(_basics(topic))
     yield from basics
     if basics:
         return
-    yield from _rights(topic)
-    yield from _names(topic)
+    named = list(_names(topic))
+    yield from _rights(topic) if not named else ()
+    yield from named
     for model in topics.models_of(topic):
         yield from _place(topic, model)
         yield from _lengths(topic, model)
@@ -72,14 +74,19 @@ def _basics(topic: Topic) -> Iterator[CheckMessage]:
 
 
 def _rights(topic: Topic) -> Iterator[CheckMessage]:
+    columns = "".join(f", {column}" for column in topic.columns)
+    words = f"(self, user{', *' if columns else ''}{columns})"
     if type(topic).allows is Topic.allows:
-        columns = ", ".join(topic.columns) or "**params"
-        hint = f"Write def allows(self, user, *, {columns}): … that says who may subscribe."
+        hint = f"Write def allows{words}: … that says who may subscribe."
         yield _error(topic, "has no allows(): nobody could subscribe", hint, "E006")
+    for name in ("allows", "snapshot"):
+        if why := shapes.refusal(getattr(topic, name), topic.columns):
+            yield _error(topic, f"{name}() {why}", f"Write def {name}{words}: …", "E006")
 
 
 def _names(topic: Topic) -> Iterator[CheckMessage]:
     for template in topic.templates:
+        yield from (_error(topic, *fault) for fault in shapes.of_name(template))
         if template.namespace != topic.namespace:
             prefix = f"{topic.namespace}:" if topic.namespace else "a name without a colon"
             hint = f"Begin the template with {prefix}, or change the namespace."
@@ -93,7 +100,7 @@ def _names(topic: Topic) -> Iterator[CheckMessage]:
                     yield _error(topic, f'name "{template.text}": {error}', hint, "E008")
     for one, other in combinations(topic.templates, 2):
         # a constant beside a column is meant: `tickers:all` beside `tickers:{market_id}`
-        if len(one.columns) == len(other.columns) and one.clashes(other):
+        if bool(one.columns) == bool(other.columns) and one.clashes(other):
             hint = "Tell them apart by a constant, or keep one."
             texts = f'"{one.text}" and "{other.text}" can be the same topic'
             yield _error(topic, texts, hint, "E009")

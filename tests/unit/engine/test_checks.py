@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.lookups import IsNull
 
@@ -20,7 +21,7 @@ class Sound(Topic):
     history = History()
     counts = {"open": Q(closed_at=None) & ~Q(title__in=["it's", "%s"])}
 
-    def allows(self, user, *, parent_id):
+    def allows(self, user, **columns):
         return True
 
 
@@ -31,6 +32,22 @@ def found(monkeypatch, *classes):
 
 def variant(**members):
     return type("Variant", (Sound,), members)
+
+
+async def asked_later(self, user, *, parent_id):
+    """Gives a coroutine, which is true."""
+
+
+class Dated(models.Model):
+    class Meta:
+        abstract = True
+        app_label = "app"
+
+
+def test_what_is_no_topic_at_all_is_named(monkeypatch):
+    [(number, fault)] = found(monkeypatch, type("Stranger", (), {"namespace": "strange"}))
+    assert number == "E021"
+    assert "Stranger" in fault.msg
 
 
 def test_a_sound_declaration_passes(monkeypatch):
@@ -58,6 +75,30 @@ def test_a_sound_declaration_passes(monkeypatch):
         ({"counts": {"x": Q(nothing=1)}}, "E017", "Q(read_at=None)"),
         ({"counts": {"x": Q(parent__title="a")}}, "E017", "Q(read_at=None)"),
         ({"counts": {"x": Q(IsNull(F("title"), True))}}, "E017", "Q(read_at=None)"),
+        ({"counts": ["open"]}, "E017", "Q(read_at=None)"),
+        ({"name": 5}, "E003", "recipient_id"),
+        ({"name": ["sound:all", 5]}, "E003", "recipient_id"),
+        ({"history": History(size=0)}, "E005", "size=1000"),
+        ({"history": History(days="a month")}, "E005", "days"),
+        ({"allows": True}, "E006", "def allows(self, user, *, parent_id)"),
+        ({"allows": lambda self, user: True}, "E006", "def allows(self, user, *, parent_id)"),
+        ({"allows": asked_later}, "E006", "def allows(self, user, *, parent_id)"),
+        ({"snapshot": lambda self, user: ()}, "E006", "def snapshot(self, user, *, parent_id)"),
+        ({"name": ["sound:{parent_id}", "sound:{parent_id}-{title}"]}, "E027", "a colon between"),
+        ({"name": ["sound:{title}", "sound:{parent_id}+{title}"]}, "E009", "constant"),
+        ({"model": "app.Item"}, "E022", "the class"),
+        ({"model": Dated}, "E022", "not abstract"),
+        ({"model": None}, "E022", "model ="),
+        ({"fields": "title"}, "E023", 'fields = ("id", "title")'),
+        ({"fields": None}, "E023", 'fields = ("id", "title")'),
+        ({"operations": {Item: ("inserts",)}}, "E024", "insert"),
+        ({"operations": ["insert"]}, "E024", "insert"),
+        ({"depends_on": ("auth.Group",)}, "E025", "the classes"),
+        ({"name": "sound:#{parent-id}"}, "E026", "{recipient_id}"),
+        ({"name": "sound:{parent_id"}, "E026", "{recipient_id}"),
+        ({"name": "sound:#{parent_id}:{title}"}, "E026", "at the end"),
+        ({"name": "sound:\xe9"}, "E026", "ASCII"),
+        ({"namespace": "", "name": "!control"}, "E026", "the engine's own"),
     ],
 )
 def test_a_mistake_is_named_with_what_to_write(monkeypatch, members, number, says):
