@@ -227,6 +227,8 @@ def set_alert(
     if price % market.price_step:
         step = market.price_text(market.price_step)
         raise ValidationError({"price": f"Prices of {market} move in steps of {step}."})
+    if "\x00" in note:  # no text of PostgreSQL holds it
+        raise ValidationError({"note": "Null characters are not allowed."})
     if PriceAlert.objects.filter(owner=owner).count() >= ALERTS_A_PERSON:
         raise ValidationError(f"You have {ALERTS_A_PERSON} alerts. Delete one first.")
     alert = PriceAlert(

@@ -16,7 +16,9 @@ from django.utils import timezone
 
 from realtime.notifications.models import (
     EVERYBODY,
+    KIND_LENGTH,
     TITLE_LENGTH,
+    URL_LENGTH,
     Announcement,
     Counter,
     Notification,
@@ -56,7 +58,9 @@ def notify(
     http(s) or a path of this site. Raises ValueError or ValidationError before it writes, and
     ValueError where one of them does not exist.
     """
-    _check(title, url)
+    _check(title, body, url)
+    if not kind.strip() or len(kind) > KIND_LENGTH or "\x00" in kind:
+        raise ValueError(f"a kind is a word of at most {KIND_LENGTH} characters, not {kind[:50]!r}")
     said = {"kind": kind, "title": title, "body": body, "url": url, "created_at": timezone.now()}
     count = 0
     with transaction.atomic():
@@ -125,7 +129,7 @@ def mark_all_unread(user: AbstractBaseUser) -> list[int]:
 
 def announce(title: str, body: str = "", url: str = "", author: User | None = None) -> Announcement:
     """Tell everybody: one row, one publication; whoever comes later finds it."""
-    _check(title, url)
+    _check(title, body, url)
     with transaction.atomic():
         announcement = Announcement.objects.create(title=title, body=body, url=url, author=author)
         return publish(announcement)
@@ -170,9 +174,14 @@ def read_announcements(user: AbstractBaseUser, ids: Iterable[int]) -> int:
 # --- Parts --------------------------------------------------------------------------------------
 
 
-def _check(title: str, url: str) -> None:
+def _check(title: str, body: str, url: str) -> None:
+    """What one database refuses, and the other keeps, is refused before either is asked."""
     if not title.strip() or len(title) > TITLE_LENGTH:
         raise ValueError(f"a title has 1 to {TITLE_LENGTH} characters, this one {len(title)}")
+    if "\x00" in title or "\x00" in body:
+        raise ValueError("a title and a body have no U+0000")
+    if len(url) > URL_LENGTH:
+        raise ValueError(f"a url has at most {URL_LENGTH} characters, this one {len(url)}")
     validate_url(url)
 
 
@@ -184,6 +193,9 @@ def _recipient_ids(recipients: Any) -> Iterator[int]:
         recipients = recipients.distinct().iterator(chunk_size=INSERT_ROWS)
     elif isinstance(recipients, int) or hasattr(recipients, "pk"):
         recipients = [recipients]
+    elif isinstance(recipients, str):
+        # "12" would be read as the people 1 and 2
+        raise TypeError(f"recipients are people or ids, not the text {recipients!r}")
     told: set[int] = set()
     for recipient in recipients:
         recipient_id = recipient.pk if hasattr(recipient, "pk") else recipient

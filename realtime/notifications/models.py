@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-TITLE_LENGTH = 200
+TITLE_LENGTH, URL_LENGTH, KIND_LENGTH = 200, 1000, 40
 EVERYBODY = "all"
 
 
@@ -43,7 +43,7 @@ class Linked(models.Model):
     title = models.CharField(max_length=TITLE_LENGTH)
     body = models.TextField(blank=True, default="", db_default="")
     url = models.CharField(
-        max_length=1000, blank=True, default="", db_default="", validators=[validate_url]
+        max_length=URL_LENGTH, blank=True, default="", db_default="", validators=[validate_url]
     )
 
     class Meta:
@@ -67,7 +67,7 @@ class Notification(Linked):
         related_name="notifications",
         db_index=False,  # the index below begins with it
     )
-    kind = models.CharField(max_length=40, default="message", db_default="message")
+    kind = models.CharField(max_length=KIND_LENGTH, default="message", db_default="message")
     created_at = models.DateTimeField(default=timezone.now, db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)

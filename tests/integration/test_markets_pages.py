@@ -102,6 +102,14 @@ def test_a_wrong_price_is_said_in_words_and_what_was_written_stays(client, ada, 
     assert "price" in answer.json()["errors"]
 
 
+def test_a_note_that_no_database_keeps_is_said_in_words(client, ada, market):
+    sent = {"price": "61600", "direction": "up", "note": "U+\x00"}
+    answer = client.post("/market/BTCUSDT/alerts/", sent, headers={"accept": "application/json"})
+    assert answer.status_code == 400
+    assert "note" in answer.json()["errors"]
+    assert not PriceAlert.objects.exists()
+
+
 def test_pause_arm_and_delete_are_ordinary_posts(client, ada, market):
     alert = set_alert(ada, market, "up", Decimal(61700))
     back = {"next": "/market/BTCUSDT/"}

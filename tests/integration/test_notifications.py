@@ -48,6 +48,29 @@ def test_a_person_is_told_however_they_are_named(ada, form):
     assert titles(ada) == ["Once"]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": "U+\x00"},
+        {"body": "U+\x00"},
+        {"kind": ""},
+        {"kind": "k" * 41},
+        {"kind": "\x00"},
+        {"url": "/" + "a" * 1000},
+    ],
+)
+def test_what_not_every_database_keeps_is_refused_before_any_is_asked(ada, wrong):
+    with pytest.raises(ValueError, match=r"has|is|have"):
+        actions.notify(ada, **{"kind": "alert", "title": "Fine"} | wrong)
+    assert titles(ada) == []
+
+
+def test_a_text_is_no_list_of_people(ada):
+    with pytest.raises(TypeError, match=f"not the text '{ada.pk}'"):
+        actions.notify(str(ada.pk), "alert", "For whom?")
+    assert titles(ada) == []
+
+
 def test_a_rollback_takes_the_notifications_with_it(ada):
     with transaction.atomic():
         actions.notify(ada, "alert", "Never happened")
