@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from realtime.markets import reading as markets
 from realtime.notifications import reading
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PREVIEW = 6
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:

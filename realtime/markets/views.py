@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from realtime.markets import actions, reading
 from realtime.markets.models import Market, PriceAlert, Trade
@@ -24,7 +24,7 @@ VERBS: dict[str, Callable[[Any, int], Any]] = {
 }
 
 
-@require_GET
+@require_safe
 @login_required
 def markets(request: HttpRequest) -> HttpResponse:
     """To the first market; a page that says how one comes where there is none."""
@@ -34,7 +34,7 @@ def markets(request: HttpRequest) -> HttpResponse:
     return render(request, "markets/none.html")
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def market(request: HttpRequest, symbol: str) -> HttpResponse:

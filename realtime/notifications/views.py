@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from realtime.notifications import actions, reading
 
@@ -28,12 +28,12 @@ MOST_IDS = 1_000
 MOST_DIGITS = 18  # what a bigint holds
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def inbox(request: HttpRequest) -> HttpResponse:
     """The views, the list and the reader; opening it marks what is there as seen, not as read."""
-    if "prefetch" not in request.headers.get("Sec-Purpose", ""):
+    if request.method == "GET" and "prefetch" not in request.headers.get("Sec-Purpose", ""):
         actions.mark_seen(_person(request))
     inbox = reading.of(request)
     view = request.GET.get("view", "all")

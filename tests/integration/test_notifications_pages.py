@@ -81,9 +81,10 @@ def test_the_inbox_is_complete_as_served_and_says_where_it_stands(client, ada):
     assert '<span data-count="unread" data-zero="0">2</span>' in page
 
 
-def test_opening_the_inbox_marks_seen_and_not_read_and_a_prefetch_does_neither(client, ada):
+def test_opening_the_inbox_marks_seen_and_not_read_and_a_look_does_neither(client, ada):
     row = told(ada)
     client.get("/inbox/", headers={"Sec-Purpose": "prefetch"})
+    assert [client.head(path).status_code for path in ("/", "/inbox/")] == [200, 200]
     row.refresh_from_db()
     assert row.seen_at is None
     assert 'aria-label="Notifications, 1 new"' in text(client.get("/"))
