@@ -36,8 +36,9 @@ def sentence(error: Exception) -> str | None:
         return f"The tables are not up to date ({reason}). Run `manage.py migrate`."
     if isinstance(error, ProgrammingError):
         return None
+    reason = reason.replace(" Is the server running", ". Is the server running")
     return (
-        f"The database {_where()} does not do its part: {reason}. "
+        f"The database {_where()} does not do its part: {reason.rstrip('.')}. "
         "See that it runs, and that DATABASE_URL is right."
     )
 

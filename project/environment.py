@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ ENGINES = {
     "django.db.backends.sqlite3": "sqlite:////path/to/file",
 }
 REDIS = ("redis", "rediss", "unix")
+SWITCH = {"true": True, "1": True, "yes": True, "on": True,
+          "false": False, "0": False, "no": False, "off": False, "": False}  # fmt: skip
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -43,6 +46,14 @@ def mail(env: environ.Env, default: str) -> dict[str, Any]:
     return _read("EMAIL_URL", example, env.email, default)
 
 
+def switch(env: environ.Env, name: str) -> bool:
+    """On or off; a word that is neither is no "off", or `DEBUG=enabled` would be a riddle."""
+    text: str = env.str(name, default="false")
+    if (value := SWITCH.get(text.strip().lower())) is None:
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must be true or false")
+    return value
+
+
 def log_level(env: environ.Env) -> str:
     level: str = env.str("LOG_LEVEL", default=logging.getLevelName(logging.INFO)).upper()
     if level not in LEVELS:
@@ -54,7 +65,8 @@ def _read(
     name: str, example: str, reader: Callable[..., dict[str, Any]], default: str
 ) -> dict[str, Any]:
     try:
-        return reader(name, default=default)
+        with warnings.catch_warnings(action="ignore"):  # the refusal below says it better
+            return reader(name, default=default)
     except (ImproperlyConfigured, ValueError, KeyError):
         raise ImproperlyConfigured(_refusal(name, example)) from None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 LONGEST_SOCKET = 100  # bytes in the name of a unix socket: 104 on macOS, 108 on Linux
+DEFAULT_PORT, OPEN_PORT, HIGHEST_PORT = 8000, 1024, 65535
 POLL_S = 0.2
 PATIENCE_S = 45.0
 COLOURS = {"redis": 35, "tables": 32, "relay": 36, "web": 34, "market": 33, "tocsin": 32}
@@ -48,7 +50,7 @@ class Options:
     def read(cls, environment: Mapping[str, str]) -> Options:
         return cls(
             host=environment.get("HOST") or "127.0.0.1",
-            port=_number(environment, "PORT", 8000, highest=65535),
+            port=_number(environment, "PORT", DEFAULT_PORT, highest=HIGHEST_PORT),
             workers=_number(environment, "WORKERS", 2, highest=64),
         )
 
@@ -73,10 +75,23 @@ def demand_free(options: Options) -> None:
         try:
             probe.bind((options.host, options.port))
         except OSError as error:
-            raise RunError(
-                f"port {options.port} on {options.host} cannot be used ({error.strerror}): "
-                f"stop what holds it, or choose another: make run PORT={options.port + 1}"
-            ) from error
+            raise RunError(_refused(options, error)) from error
+
+
+def _refused(options: Options, error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"HOST={options.host} is no address of this machine ({error.strerror}): leave HOST out "
+            "for this machine alone, or take 0.0.0.0 for all of its addresses"
+        )
+    helps = "stop what holds it, or choose another"
+    if error.errno == errno.EACCES:
+        helps = "ports below 1024 are the system's: choose another"
+    other = options.port + 1 if OPEN_PORT <= options.port < HIGHEST_PORT else DEFAULT_PORT
+    return (
+        f"port {options.port} on {options.host} cannot be used ({error.strerror}): "
+        f"{helps}: make run PORT={other}"
+    )
 
 
 @contextlib.contextmanager

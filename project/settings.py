@@ -17,14 +17,14 @@ env = environ.Env()
 if (BASE_DIR / ".env").exists():  # what is set outside wins
     env.read_env(BASE_DIR / ".env")
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = environment.switch(env, "DEBUG")
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-and-for-development-only" if DEBUG else "")
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else []
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # only to try a production set-up on one's own machine, without a certificate
-PLAIN_HTTP = env.bool("PLAIN_HTTP", default=False)
+PLAIN_HTTP = environment.switch(env, "PLAIN_HTTP")
 if not DEBUG:
     production.demand(os.environ, SECRET_KEY, ALLOWED_HOSTS, plain_http=PLAIN_HTTP)
 

@@ -18,13 +18,15 @@ pytestmark = [
 PROGRAMS = {"redis": "redis.sock", "relay": "manage.py relay", "market": "manage.py replay"}
 
 
-def run(var, port, *, shell="exec"):
+def run(var, port, *, shell="exec", **environment):
     code = (
         f"import pathlib; from project import run; run.VAR = pathlib.Path({str(var)!r}); run.cli()"
     )
     # its own Redis and database, as on a machine where nothing is set
     script = f'unset REDIS_URL DATABASE_URL DEBUG SECRET_KEY; {shell} "$0" -c "$1"'
-    return running("sh", "-c", script, sys.executable, code, PORT=str(port), WORKERS="1")
+    return running(
+        "sh", "-c", script, sys.executable, code, PORT=str(port), WORKERS="1", **environment
+    )
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +102,11 @@ def test_a_port_that_is_none_is_a_clear_error(tmp_path, port):
     with run(tmp_path, port) as program:
         assert program.process.wait(30) != 0
         program.until(f"PORT={port} is not a number from 1 to 65535")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_another_machine_is_named_as_what_is_wrong(tmp_path, host):
+    with run(tmp_path, processes.free_port(), HOST=host) as program:
+        assert program.process.wait(30) != 0
+        program.until(f"HOST={host} is no address of this machine")
+        assert "PORT=" not in program.said

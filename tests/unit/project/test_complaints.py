@@ -32,6 +32,8 @@ def manage(*arguments, **environment):
     ("environment", "said"),
     [
         ({"DEBUG": "false"}, "SECRET_KEY is missing or weak"),
+        ({"DEBUG": "enabled"}, "DEBUG is 'enabled'; it must be true or false"),
+        ({"PLAIN_HTTP": "maybe"}, "PLAIN_HTTP is 'maybe'"),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL cannot be read"),
         ({"DATABASE_URL": f"oracle9://x:{PASSWORD}@y/z"}, "DATABASE_URL cannot be read"),
         ({"DATABASE_URL": f"postgres://x:{PASSWORD}@y:port/z"}, "DATABASE_URL cannot be read"),
@@ -49,6 +51,7 @@ def test_a_wrong_value_ends_the_program_with_a_sentence(environment, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
     assert PASSWORD not in done.stderr
 
 

@@ -23,7 +23,7 @@ def headings(text, pattern):
 def test_variables_of_the_environment_are_documented():
     files = (ROOT / "project" / name for name in ("settings.py", "environment.py"))
     source = "".join(file.read_text() for file in files)
-    read = set(re.findall(r'\b(?:env\.\w+|_read)\(\s*"([A-Z_]+)"', source))
+    read = set(re.findall(r'\b(?:env\.\w+|_read|switch)\(\s*(?:env, )?"([A-Z_]+)"', source))
     assert {"DEBUG", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"} <= read
     documented = headings(SETTINGS, r"^### ([A-Z_]+)$")
     from realtime.engine.conf import SETTINGS as ENGINE  # noqa: PLC0415
