@@ -149,7 +149,7 @@ def _columns(topic: Topic, model: type[models.Model]) -> Iterator[CheckMessage]:
             canon.kind_of(field)
         except DeclarationError as error:
             hint = f"Leave it out, or declare another column: {_columns_of(model)}."
-            yield _error(topic, str(error), hint, "E012")
+            yield _error(topic, f"cannot send {name!r}: {error}", hint, "E012")
         else:
             yield from _digits(topic, field)
     if not isinstance(topic.fields, tuple | list):
@@ -176,7 +176,7 @@ def _key(topic: Topic, model: type[models.Model]) -> Iterator[CheckMessage]:
         canon.nameable(canon.field_of(model, "pk"))
     except DeclarationError as error:
         hint = "Give the model a primary key of one number, text or UUID."
-        yield _error(topic, str(error), hint, "E015")
+        yield _error(topic, f"cannot name its rows: {error}", hint, "E015")
 
 
 def _counts(topic: Topic) -> Iterator[CheckMessage]:

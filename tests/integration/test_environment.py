@@ -4,8 +4,11 @@ import pytest
 from django.conf import UserSettingsHolder, settings
 from django.core.checks import run_checks
 from django.db import connection
+from django.db.models import Q
 
-from realtime.engine import conf, environment, keyring, triggers
+from realtime.engine import conf, environment, keyring, topics, triggers
+from realtime.engine.topics import Topic
+from tests.app.models import Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,6 +99,36 @@ def test_missing_triggers_are_told():
         assert set(numbers(databases=["default"])) == {"W201"}
     finally:
         triggers.install()
+
+
+class Misspelt(Topic):
+    namespace = "misspelt"
+    model = Item
+    name = "misspelt:{parent_id}"
+    fields = ("titel",)
+
+    def allows(self, user, *, parent_id):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("members", "number"),
+    [
+        ({}, "E012"),
+        ({"namespace": None}, "E001"),
+        ({"fields": ("title",), "name": "misspelt:{team_id}"}, "E008"),
+        ({"fields": ("title",), "counts": {"open": Q(nope=1)}}, "E017"),
+    ],
+)
+def test_a_wrong_declaration_is_told_before_each_migrate_without_a_traceback(
+    monkeypatch, members, number
+):
+    wrong = type("Wrong", (Misspelt,), members)()
+    monkeypatch.setattr(topics, "_declared", [*topics.declared(), wrong])
+    faults = [fault for fault in run_checks(databases=["default"]) if fault.is_serious()]
+    assert [fault.id for fault in faults] == [f"tocsin.{number}"]
+    assert "Wrong" in faults[0].msg
+    assert faults[0].hint
 
 
 @pytest.mark.postgresql
