@@ -32,18 +32,26 @@ PROBES = re.compile(r"^GET /(healthz|readyz|metrics)$")
 ONE_TIME = re.compile(r"(/(?:reset/key|confirm-email)/)[^/?\s]+")
 QUERY = re.compile(r"\?\S*")
 SHORTEST_SECRET = 8
+OK = 200
+_probed: dict[str, int] = {}  # what each probe was answered last
 
 
 def requests(_: object, __: str, event: EventDict) -> EventDict:
-    """The house's names; answered probes are not told; links lose what is secret in them."""
+    """The house's names; a probe is told when its answer changes; links lose what is secret."""
     name = str(event.get("event"))
     event["event"] = NAMES.get(name) or ONE_TIME.sub(r"\1…", name)
     if "request" in event:
         request = str(event["request"])
-        if name in NAMES and PROBES.match(request) and event.get("code") == 200:  # noqa: PLR2004
+        probe = name in NAMES and PROBES.match(request)
+        if probe and not _changed(request, event.get("code", OK)):
             raise structlog.DropEvent
         event["request"] = ONE_TIME.sub(r"\1…", QUERY.sub("?…", request))
     return event
+
+
+def _changed(probe: str, code: int) -> bool:
+    before, _probed[probe] = _probed.get(probe, OK), code
+    return code != before
 
 
 class Told(logging.Filter):
