@@ -8,7 +8,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from django.test import Client
 from django.test.utils import setup_databases
 
 from tests.chromium import find
-from tests.processes import free_port
+from tests.processes import eventually, free_port
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,15 +31,6 @@ DEADLINE_S = 30.0
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
     return {**browser_type_launch_args, "executable_path": find()}
-
-
-def eventually(fact, deadline_s=10.0):
-    """Wait until `fact()` is true, and give what it gave."""
-    end = time.monotonic() + deadline_s
-    while not (found := fact()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def database_url():

@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from realtime.notifications import actions
 from realtime.notifications.models import Notification
-from tests.browser.conftest import cookie_of, eventually
+from tests.browser.conftest import cookie_of
+from tests.processes import eventually
 
 SOON_MS = 1_000  # "within a second"
 
