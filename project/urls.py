@@ -1,10 +1,14 @@
 """Addresses; each application brings its own."""
 
 from allauth.account import views as account
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
 from project import pages
+
+# one door, with its limits on guessing; who is signed in and no staff is told so (403)
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", pages.overview, name="overview"),

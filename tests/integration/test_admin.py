@@ -2,6 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
+from urllib.parse import unquote
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -103,9 +104,16 @@ def test_the_side_bar_leads_nowhere_for_staff_without_a_permission(client, staff
 
 
 @pytest.mark.parametrize("url", ["/admin/", *PAGES])
-def test_people_who_are_no_staff_are_sent_to_the_sign_in(client, ada, url):
+def test_people_who_are_no_staff_are_told_that_it_is_not_open_to_them(client, ada, url):
     client.force_login(ada)
-    assert client.get(url).headers["Location"].startswith("/admin/login/")
+    answer = client.get(url, follow=True)
+    assert answer.status_code == 403
+    assert "This is not open to you" in answer.content.decode()
+
+
+def test_who_is_not_signed_in_comes_to_the_admin_by_the_sites_own_door(client):
+    last, _ = client.get("/admin/auth/user/", follow=True).redirect_chain[-1]
+    assert unquote(last) == "/login/?next=/admin/auth/user/"
 
 
 @pytest.mark.parametrize("url", ["/admin/", *PAGES])
