@@ -6,14 +6,19 @@ import zoneinfo
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
+from django.conf import settings
+from django.http import Http404
 from django.utils import timezone
+from django.views import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
+
+NOT_FOUND = 404
 
 
 def admin_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
@@ -41,6 +46,32 @@ def admin_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
 
 
 admin_policy.sync_capable = admin_policy.async_capable = True  # type: ignore[attr-defined]
+
+
+def missing(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
+    """Show the site's own page for a wrong address with DEBUG on, too, where `make run` is."""
+
+    def ours(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        html = response.get("Content-Type", "").startswith("text/html")
+        if settings.DEBUG and response.status_code == NOT_FOUND and html:
+            return defaults.page_not_found(request, Http404())
+        return response
+
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponse:
+            response = await get_response(request)
+            return await sync_to_async(ours)(request, response)
+
+        return markcoroutinefunction(amiddleware)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return ours(request, get_response(request))
+
+    return middleware
+
+
+missing.sync_capable = missing.async_capable = True  # type: ignore[attr-defined]
 
 
 def zone(get_response: Callable[[HttpRequest], HttpResponse]) -> object:

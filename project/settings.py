@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "project.middleware.admin_policy",
     "allauth.account.middleware.AccountMiddleware",
+    "project.middleware.missing",
     "django_structlog.middlewares.RequestMiddleware",
 ]
 

@@ -1,6 +1,7 @@
 """A page that fails says what answered; a database that is away is no fault of the page."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
 
@@ -43,3 +44,14 @@ def test_a_fault_of_the_page_is_500(fail):
     answer = fail(ValueError("a fault")).get("/login/")
     assert answer.status_code == 500
     assert "Something failed on the server" in answer.content.decode()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_wrong_address_gets_the_sites_own_page(settings, debug):
+    settings.DEBUG = debug
+    client = Client()
+    client.force_login(User.objects.create_user("ada"))
+    for path in ("/nothing/here/", "/market/NOPE/"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "There is nothing here" in answer.content.decode()
