@@ -57,7 +57,7 @@ class MarketAdmin(ReadOnly):
 @admin.register(Ticker)
 class TickerAdmin(ReadOnly):
     list_display = (symbol, "last_price", "best_bid", "best_ask", "change_text", "trades",
-                    "quotes", "run", "traded_at", "updated_at")  # fmt: skip
+                    "traded_at", "updated_at")  # fmt: skip
     ordering = ("market",)
     search_fields = ("market__symbol", "feed")
 
@@ -73,7 +73,7 @@ class TickerAdmin(ReadOnly):
     def best_ask(self, ticker: Ticker) -> str:
         return number(ticker.ask)
 
-    @display(description="Since the run began")
+    @display(description="Change")
     def change_text(self, ticker: Ticker) -> str:
         if ticker.change is None:
             return "-"
