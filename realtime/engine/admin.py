@@ -28,6 +28,9 @@ BODY = ("body", "counts")
 
 
 class ReadOnly(ModelAdmin):
+    """Rows to be looked at, the apps' too; `deletable` ones go by whoever has the permission."""
+
+    deletable = False
     list_per_page = 50
     show_full_result_count = False
 
@@ -38,7 +41,7 @@ class ReadOnly(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return self.deletable and super().has_delete_permission(request, obj)
 
 
 @admin.register(Head)

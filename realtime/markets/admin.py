@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from realtime.engine.admin import ReadOnly
 from realtime.markets.models import AlertFiring, Market, PriceAlert, ReplayState, Ticker, Trade
 
 if TYPE_CHECKING:
@@ -22,20 +22,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 ID_DIGITS = 18
-
-
-class ReadOnly(ModelAdmin):
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.display(description="Market", ordering="market")
@@ -118,15 +104,13 @@ class TradeAdmin(ReadOnly):
 class PriceAlertAdmin(ReadOnly):
     """Whoever may, can delete an alert; armed and paused it is by its owner."""
 
+    deletable = True
     list_display = (symbol, "direction", "price_text", "owner", "state_label", "once",
                     "firings", "fired_at", "created_at")  # fmt: skip
     list_filter = ("state", "market", "direction", "once")
     list_select_related = ("owner",)
     search_fields = ("owner__username", "owner__email", "market__symbol", "note")
     date_hierarchy = "created_at"
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return ModelAdmin.has_delete_permission(self, request, obj)
 
     @display(description="Price", ordering="price")
     def price_text(self, alert: PriceAlert) -> str:

@@ -23,6 +23,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 
+from realtime.engine.admin import ReadOnly
 from realtime.notifications import actions
 from realtime.notifications import people as people  # noqa: PLC0414  (registers its pages)
 from realtime.notifications.filters import KindFilter, StateFilter
@@ -200,27 +201,20 @@ def _number(object_id: Any) -> int:
 
 
 @admin.register(Notification)
-class NotificationAdmin(ModelAdmin):
+class NotificationAdmin(ReadOnly):
     """To be read and, for privacy, deleted; written by `notify` alone. No count: there are many."""
 
+    deletable = True
     list_display = ("title", "recipient", "kind", "state", "created_at")
     list_filter = (StateFilter, KindFilter, ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("recipient",)
-    list_per_page = 50
     search_fields = ("title", "recipient__username", "recipient__email")
     search_help_text = "Title, or the person's name or address"
     paginator = InfinitePaginator
-    show_full_result_count = False
     fields = ("recipient", "title", "body", "url_link", "kind",
               ("created_at", "seen_at", "read_at", "archived_at"))  # fmt: skip
     readonly_fields = ("url_link",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @display(description="State", label={"New": "info", "Unread": "primary", "Archived": "warning"})
     def state(self, row: Notification) -> str:
