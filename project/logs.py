@@ -156,10 +156,8 @@ def _json() -> list[Processor]:
 
 
 def _hide(secrets: Iterable[str]) -> Callable[[object, str, str], str]:
-    # also as a line of JSON, and as an address, has it
-    forms = {
-        form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], quote(secret))
-    }
+    # also as an address, a line of JSON and Python's own quotes have it
+    forms = {f for s in secrets for f in (s, quote(s), json.dumps(s)[1:-1], repr(s)[1:-1])}
     hidden = sorted((f for f in forms if len(f) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def hide(_: object, __: str, line: str) -> str:
