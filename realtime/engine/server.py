@@ -27,7 +27,7 @@ from twisted.internet.task import LoopingCall
 
 from realtime.engine.conf import settings
 from realtime.engine.limits import Bucket
-from realtime.protocol import codec
+from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect
 from realtime.protocol.messages import DisconnectPush
 
@@ -71,7 +71,10 @@ class Socket(WebSocketProtocol):
 
     def _end(self, why: Disconnect) -> None:
         self.failedByMe = True  # autobahn reads on, for the answer to the close, and keeps nothing
-        self.sendMessage(codec.encode(DisconnectPush(why)).encode())
+        binary_spoken = self.websocket_protocol_in_use == binary.NAME
+        push = DisconnectPush(why)
+        frame = binary.encode(push) if binary_spoken else text.encode(push).encode()
+        self.sendMessage(frame, isBinary=binary_spoken)
         self.sendCloseFrame(code=why.number, reasonUtf8=why.text.encode(), isReply=False)
 
     def onConnect(self, request: Any) -> Any:  # noqa: N802  (autobahn's name)
