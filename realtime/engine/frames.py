@@ -7,7 +7,7 @@ speaks Protobuf, nobody pays for it.
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from realtime.protocol import delta
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FRAME_BYTES = 64
 
 
-class Style(Enum):
+class Style(IntEnum):
     """How data is said: as it is; whole, but as deltas need it; as the delta to the one before."""
 
     PLAIN, WHOLE, DELTA = range(3)

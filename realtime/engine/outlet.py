@@ -41,7 +41,7 @@ class Outlet:
     ) -> None:
         self._codec, self._send, self._unsent = codec, send, unsent
         self._slow, self._changed, self._closing = slow, changed, closing
-        self._forms = {style: Form(codec, style) for style in Style}
+        self._forms = tuple(Form(codec, style) for style in Style)
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog(settings.UNSENT_BYTES, settings.SLOW_S)
         self._out: list[Frame] = []
