@@ -137,11 +137,13 @@ def unsent(transport: Any) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="the inherited listening socket")
+    # told, not looked up: it may be gone before this process can look
+    parser.add_argument("--parent", type=int, required=True, help="ends when this process is gone")
     parser.add_argument("--proxy-headers", action="store_true", help="believe X-Forwarded-For")
     parser.add_argument("application", help="module:name of the ASGI application")
     options = parser.parse_args()
     WebSocketFactory.protocol = Socket
-    watch = LoopingCall(end_without, os.getppid())
+    watch = LoopingCall(end_without, options.parent)
     watch.start(ORPHAN_CHECK_S, now=False)
     Server(
         import_string(options.application.replace(":", ".")),

@@ -4,6 +4,8 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 import websockets
@@ -56,6 +58,21 @@ def test_a_killed_server_leaves_no_process_behind(serve):
     everybody = workers(serve)
     os.kill(serve.process.pid, signal.SIGKILL)
     eventually(lambda: not processes.alive(everybody))
+
+
+def test_a_process_whose_server_was_gone_before_it_could_look_ends_too():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        words = ("-m", WORKER, "--fd", str(listener.fileno()), "--parent", str(gone.pid))
+        process = subprocess.Popen(
+            [sys.executable, *words, "project.asgi:application"], pass_fds=[listener.fileno()]
+        )
+        try:
+            assert process.wait(processes.DEADLINE_S) == 0
+        finally:
+            process.kill()
 
 
 def test_an_idle_connection_kept_open_does_not_hold_up_the_end(serve, port):

@@ -90,6 +90,7 @@ class Command(BaseCommand):
     def _started(self, listener: socket.socket, number: int) -> Worker:
         application = django_settings.ASGI_APPLICATION.replace(".application", ":application")
         command = [sys.executable, "-m", "realtime.engine.server", "--fd", str(listener.fileno())]
+        command += ["--parent", str(os.getpid())]
         command += ["--proxy-headers"] * self._proxied
         process = subprocess.Popen(  # noqa: S603
             [*command, application],
