@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from realtime.engine.frames import Pushes, Saying, Slot
 from realtime.engine.ring import Ring, newest_of_each_key, pack
 from realtime.protocol.messages import JoinPush, LeavePush, Position, Publication
+from realtime.protocol.recovery import Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,12 @@ class Feed:
         return self.position.offset if self.position else 0
 
     @property
+    def _end(self) -> Position:
+        """Where the publications end that are here already, whether they may go out yet or not."""
+        assert self.position is not None
+        return Position(self.position.epoch, self.tail)
+
+    @property
     def wanted_mark(self) -> int:
         """The revocations up to here must be handled before all that waits may go out."""
         return self.waiting[-1].mark if self.waiting else 0
@@ -99,13 +106,11 @@ class Feed:
         if self.position is None:
             self._heard = max([self._heard, *(p.offset for p in publications)])
             return
-        if epoch != self.position.epoch:
-            self.dirty = True
-            return
         for publication in publications:
-            if publication.offset <= self.tail:
+            verdict = judge(self._end, epoch, publication.offset)
+            if verdict is Verdict.SEEN:
                 continue
-            if publication.offset != self.tail + 1 or publication.mark < self._mark or self.full:
+            if verdict is not Verdict.NEXT or publication.mark < self._mark or self.full:
                 self.dirty = True
                 break
             self._queue(publication)
@@ -122,9 +127,10 @@ class Feed:
         if top.epoch != self.position.epoch or not page.whole:
             raise Broken
         for publication in page.publications:
-            if publication.offset <= self.tail:
+            verdict = judge(self._end, top.epoch, publication.offset)
+            if verdict is Verdict.SEEN:
                 continue
-            if publication.offset != self.tail + 1 and not self.compacted:
+            if verdict is Verdict.GAP and not self.compacted:
                 raise Broken
             if publication.mark < self._mark:
                 raise MarkFell
