@@ -5,7 +5,7 @@ import random
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -306,6 +306,72 @@ def test_a_drained_hub_sends_everybody_elsewhere(scene):
     scene.run(scene.hub.drain(5))
     assert {client.closed for client in clients} == {Disconnect.SHUTDOWN}
     assert scene.loop.now == pytest.approx(4, abs=0.5)
+
+
+# --- The newest of each key: who has much to read gets less
+
+
+def change(scene, key, op="u"):
+    """A change, and its news."""
+    entry = scene.world.write(key, op)
+    scene.world.move()
+    scene.deliver_all()
+    return entry
+
+
+def test_a_busy_reader_gets_the_newest_of_each_key_in_order_when_it_has_read():
+    scene = Scene(World(latest=True))
+    busy, healthy = scene.client(), scene.client("grace")
+    busy.busy = True
+    entries = [change(scene, *one) for one in ("a", "b", "a", "c", ("b", "d"), "c")]
+    assert busy.rows == []
+    assert healthy.rows == entries
+    busy.busy = False
+    scene.call(scene.hub.resume, busy)
+    assert busy.rows == [entries[2], entries[4], entries[5]]
+    assert scene.world.values(busy.rows) == {"a": entries[2], "c": entries[5]}
+    entries.append(change(scene, "a"))
+    assert busy.rows[-1] == healthy.rows[-1] == entries[-1]
+    scene.close()
+
+
+KEYS = st.tuples(st.sampled_from("abcd"), st.sampled_from("uud"))
+BUSY, IDLE, LOST, COMPACT, AWAY = "busy", "idle", "lost", "compact", "away"
+
+
+@given(st.lists(KEYS | st.sampled_from([BUSY, IDLE, LOST, COMPACT, AWAY]), max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_however_slowly_it_reads_its_end_state_is_a_fresh_read(happenings):
+    scene = Scene(World(latest=True), ring_size=4)
+    slow = scene.client()
+    for happening in happenings:
+        if happening == BUSY:
+            slow.busy = True
+        elif happening == IDLE:
+            slow.busy = False
+            scene.call(scene.hub.resume, slow)
+        elif happening == LOST:
+            scene.world.move()
+            scene.world.flying.clear()
+        elif happening == COMPACT:
+            scene.world.compact()
+        elif happening == AWAY:
+            scene.call(slow.leave)
+            slow.busy = False
+            scene.run(slow.subscribe())
+        else:
+            change(scene, *happening)
+    slow.busy = False
+    scene.call(scene.hub.resume, slow)
+    scene.loop.pass_time(1.5)
+    fresh = scene.client("grace")
+    assert slow.told == []
+    assert scene.world.values(slow.rows) == scene.world.values(fresh.rows)
+    assert scene.world.values(fresh.rows) == scene.world.values(scene.world.changes)
+    scene.close()
+
+
+# --- All of it at any moment
 
 
 LATEST = 300.0

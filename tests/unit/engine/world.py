@@ -57,13 +57,16 @@ class World:
         self.asked = []
         # what a client found wrong; its own task may swallow an exception
         self.complaints = []
+        # of each entry, the key of its row and what became of it
+        self.changes = {}
         self.distrusted = []
 
     # --- Writers and the relay
 
-    def write(self, key=None):
+    def write(self, key=None, op="i"):
         """A row and its entry, in one commit."""
         self.last_entry += 1
+        self.changes[self.last_entry] = key, op
         self.rows.append(self.last_entry)
         self.lost_right[self.last_entry] = set(self.denied | self.gone)
         self.outbox.append((self.last_entry, key))
@@ -94,7 +97,11 @@ class World:
         moved = []
         for entry, key in self.outbox[:limit]:
             offset = self.top + 1
-            moved.append(Publication(offset, str(entry), key, "i", entry, len(self.control_log)))
+            moved.append(
+                Publication(
+                    offset, str(entry), key, self.changes[entry][1], entry, len(self.control_log)
+                )
+            )
             self.log.append(moved[-1])
         del self.outbox[:limit]
         if moved:
@@ -104,6 +111,16 @@ class World:
         for publication in self.log[: max(0, len(self.log) - keep)]:
             self.floor = publication.offset
         self.log = [p for p in self.log if p.offset > self.floor]
+
+    def compact(self):
+        """As the log of a `Latest` topic is: what has been replaced goes, the floor stays."""
+        newest = {publication.key: publication for publication in self.log}
+        self.log = [p for p in self.log if newest[p.key] is p]
+
+    def values(self, entries):
+        """The newest entry of each key that is there, whatever the way to it was."""
+        newest = {self.changes[entry][0]: entry for entry in entries}
+        return {key: entry for key, entry in newest.items() if self.changes[entry][1] != "d"}
 
     def reset(self):
         self.epoch = f"epoch{int(self.epoch[5:]) + 1:03d}"
@@ -144,6 +161,9 @@ class World:
 
     def _page(self, position, limit):
         found = [p for p in self.log if p.offset > position.offset]
+        if self.latest:
+            newest = {publication.key: publication for publication in found}
+            found = [p for p in found if newest[p.key] is p]
         whole = position.epoch in {"", self.epoch} and self.floor <= position.offset <= self.top
         return Page(
             Position(self.epoch, self.top),
@@ -190,6 +210,9 @@ class World:
                     )
             rows = Snapshot(json.dumps(self.rows), {})
             pending = frozenset(entry for entry, _ in self.outbox)
+            if self.latest:  # the log itself is the rows
+                newest = self.values(p.entry for p in self.log)
+                rows, pending = Snapshot(json.dumps(sorted(newest.values())), {}), frozenset()
             return Opening(True, covers, top, covers, snapshot=rows, pending=pending)
 
         return await self._answer(look)
