@@ -208,13 +208,15 @@ class Feed:
 
     def push(self, member: Member, slots: list[Slot]) -> None:
         """These publications to this member alone, less what its rows already contain."""
-        if member.skip or member.filter:
-            slots = _wanted(member, slots)
-        member.based = False
-        for pushes in pack(slots):
-            if member.ended:
-                return
-            member.hand(pushes)
+        wanted = _wanted(member, slots) if member.skip or member.filter else slots
+        for run in _runs(wanted) if member.deltas else [wanted]:
+            member.based = False
+            for pushes in pack(run):
+                if member.ended:
+                    return
+                member.hand(pushes)
+        if wanted[-1:] != slots[-1:]:
+            member.based = False  # the next difference would be to one that it did not get
 
     def pass_on(self, publication: Publication) -> None:
         """One that no log keeps: to whoever is there now."""
@@ -289,3 +291,15 @@ def _wanted(member: Member, slots: list[Slot]) -> list[Slot]:
         for slot in slots
         if slot.publication.entry not in passed and (wants is None or wants.matches(slot.tags))
     ]
+
+
+def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:
+    """Those that follow one another in the stream: only to these may there be differences."""
+    run: list[Slot] = []
+    for slot in slots:
+        if run and slot.offset != run[-1].offset + 1:
+            yield run
+            run = []
+        run.append(slot)
+    if run:
+        yield run

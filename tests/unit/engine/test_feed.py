@@ -6,7 +6,7 @@ from realtime.engine.feed import SLICE, Broken, Feed, MarkFell
 from realtime.engine.frames import Style
 from realtime.engine.history import Page
 from realtime.engine.members import Grant, Member, nobody
-from realtime.protocol.messages import Position, Publication
+from realtime.protocol.messages import ClientInfo, JoinPush, Position, Publication
 from tests.unit.engine.world import offsets_in
 
 EPOCH = "epoch001"
@@ -18,12 +18,14 @@ class Listener:
     def __init__(self):
         self.busy = False
         self.person = nobody()
-        self.packets = []
+        self.client, self.info = "a client", None
+        self.packets, self.styles = [], []
         self.stop_after = None
         self.member = Member(self, "t:1", grant=Grant(covers=0), joined=True)
 
     def push(self, pushes, style=Style.PLAIN):
         self.packets.append(pushes)
+        self.styles.append(style)
         if len(self.packets) == self.stop_after:
             self.member.ended = True
             self.member.live = False
@@ -223,6 +225,49 @@ def test_what_its_rows_contain_comes_to_nobody_twice(feed):
     assert listener.member.skip == set()
 
 
+class Wants:
+    """A filter that wants these offsets, which are in the tags."""
+
+    def __init__(self, *offsets):
+        self.offsets = {str(offset) for offset in offsets}
+
+    def matches(self, tags):
+        return tags["n"] in self.offsets
+
+
+def tagged(offset):
+    return Publication(offset, "{}", "a", "u", offset, 0, f'{{"tags":{{"n":"{offset}"}}}}')
+
+
+def said(listener):
+    return [
+        (style, slot.offset)
+        for pushes, style in zip(listener.packets, listener.styles, strict=True)
+        for slot in pushes.slots
+    ]
+
+
+def test_a_difference_is_to_what_it_got_last_and_never_to_what_it_did_not_want(feed):
+    listener = listen(feed)
+    listener.member.deltas = True
+    listener.member.filter = Wants(1, 2, 4)
+    feed.hear(EPOCH, [tagged(n) for n in (1, 2, 3, 4)], 0)
+    deliver(feed)
+    assert said(listener) == [(Style.WHOLE, 1), (Style.DELTA, 2), (Style.WHOLE, 4)]
+
+
+def test_nor_to_what_its_rows_contain(feed):
+    listener, other = listen(feed), listen(feed)
+    listener.member.deltas = other.member.deltas = True
+    listener.member.skip = {2}
+    feed.hear(EPOCH, [pub(1), pub(2)], 0)
+    deliver(feed)
+    feed.hear(EPOCH, [pub(3), pub(4)], 0)
+    deliver(feed)
+    assert said(listener) == [(Style.WHOLE, 1), (Style.WHOLE, 3), (Style.DELTA, 4)]
+    assert said(other) == [(Style.WHOLE, 1), *((Style.DELTA, n) for n in (2, 3, 4))]
+
+
 def test_thousands_are_served_in_slices_and_who_comes_meanwhile_gets_each_once(feed):
     listeners = [listen(feed) for _ in range(SLICE + 1)]
     feed.hear(EPOCH, [pub(1)], 0)
@@ -248,6 +293,25 @@ def test_who_ends_in_the_middle_of_a_delivery_gets_no_more(feed):
     assert feed.go(behind.member)
     assert behind.offsets == [1]
     assert not behind.member.live
+
+
+# --- What no log keeps
+
+
+def test_what_is_kept_nowhere_goes_to_whoever_is_there_now(feed):
+    here, held, coming = listen(feed), listen(feed), listen(feed)
+    held.member.grant.raise_to(5)
+    coming.member.joined = False
+    feed.pass_on(pub(0))
+    assert (here.offsets, held.offsets, coming.offsets) == ([0], [], [])
+
+
+def test_only_who_asked_for_it_hears_who_comes_and_goes(feed):
+    curious, other, held = listen(feed), listen(feed), listen(feed)
+    curious.member.join_leave = held.member.join_leave = True
+    held.member.grant.raise_to(5)
+    feed.announce(JoinPush("t:1", ClientInfo("someone", "7")))
+    assert [len(listener.packets) for listener in (curious, other, held)] == [1, 0, 0]
 
 
 # --- The newest of each key
