@@ -178,6 +178,24 @@ def test_a_replaced_row_is_deleted_first():
 
 
 @pytest.mark.sqlite
+@pytest.mark.sqlite
+def test_a_program_without_recursive_triggers_hides_a_replaced_row():
+    """A limit, not a promise: the row that went through another unique column stays on screens."""
+    gone = Item.objects.create(group="g", title="old", unique=1)
+    program(
+        'INSERT OR REPLACE INTO tests_app_item (id, "group", title, hidden, "unique")'
+        f" VALUES ({gone.pk + 1}, 'g', 'new', '', 1)"
+    )
+    assert list(Item.objects.values_list("title", flat=True)) == ["new"]
+    assert ops() == [("i", str(gone.pk)), ("i", str(gone.pk + 1))]
+    # through its own key it is a change like any other
+    program(
+        'INSERT OR REPLACE INTO tests_app_item (id, "group", title, hidden, "unique")'
+        f" VALUES ({gone.pk + 1}, 'g', 'newer', '', 1)"
+    )
+    assert ops() == [("i", str(gone.pk + 1))]
+
+
 @pytest.mark.parametrize("outer", ["IGNORE", "REPLACE", "FAIL", "ABORT", "ROLLBACK"])
 def test_the_conflict_clause_of_the_writer_changes_nothing_in_the_log(outer):
     with connection.cursor() as cursor:

@@ -206,6 +206,43 @@ async def test_a_copy_brought_back_into_the_same_life_begins_new_epochs(ada, key
         assert len(reply["data"]["rows"]) == 3
 
 
+MANY = 10_000
+# the database writes them faster than the ORM
+MANY_ROWS = f"""
+INSERT INTO {Notification._meta.db_table} (recipient_id, title, created_at)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
+SELECT %d, 'n' || i, CURRENT_TIMESTAMP FROM n
+"""
+
+
+async def test_ten_thousand_read_at_once_reach_an_open_page_one_by_one(ada, key, way):
+    """No new epoch is needed above some number: who reads keeps up, who was away begins anew."""
+    topic = f"inbox:#{ada.pk}"
+    live.raw().execute(MANY_ROWS % ada.pk)
+    await live.eventually(lambda: live.ask("SELECT count(*) FROM tocsin_entry") == [(0,)])
+    async with connected(key) as client:
+        start = (await client.subscribe(topic))["subscribe"]
+        assert start["data"]["counts"]["unread"] == MANY
+        reading = asyncio.create_task(in_database(actions.mark_all_read, ada))
+        unread, heard = MANY, 0
+        while heard < MANY:
+            await client.until(lambda: client.publications(topic), deadline_s=60)
+            publications = client.publications(topic)
+            client.heard.clear()
+            first = start["offset"] + heard + 1
+            heard += len(publications)
+            offsets = [pub["offset"] for pub in publications]
+            assert offsets == list(range(first, start["offset"] + heard + 1))
+            unread += sum(pub["data"]["counts"]["unread"] for pub in publications)
+        assert unread == 0
+        assert len(await reading) == MANY
+    away = {"epoch": start["epoch"], "offset": start["offset"]}
+    async with connected(key) as client:
+        again = (await client.subscribe(topic, away))["subscribe"]
+        assert not again.get("recovered")
+        assert again["data"]["counts"]["unread"] == 0
+
+
 async def test_an_unsubscribed_topic_is_silent_and_can_be_subscribed_again(ada, key, way):
     topic = f"inbox:#{ada.pk}"
     async with connected(key) as client:
