@@ -23,7 +23,7 @@ from realtime.engine import hub, pool
 from tests.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE_S = 10.0
+DEADLINE_S = 20.0
 ORIGIN = "http://localhost"
 
 

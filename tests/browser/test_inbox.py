@@ -213,7 +213,7 @@ def test_offline_is_said_what_is_done_waits_and_what_was_missed_comes(person, si
     is_live(other)
     page.context.set_offline(True)
     expect(page.get_by_text("You are offline. This is what we knew at")).to_be_visible(
-        timeout=2_000
+        timeout=15_000
     )
     expect(page.locator("[data-connection-words]")).to_contain_text("Offline since")
     row(page, "Archive me").get_by_role("button", name="Archive: ").focus()
@@ -274,7 +274,7 @@ def test_whose_session_ends_elsewhere_sees_nothing_private_any_more(person, sign
     page = signed_in(ada, "/inbox/", cookie=cookie)
     is_live(page)
     end(ada, cookie)
-    expect(page.get_by_role("dialog", name="You are signed out")).to_be_visible(timeout=2_000)
+    expect(page.get_by_role("dialog", name="You are signed out")).to_be_visible(timeout=15_000)
     assert "For her eyes" not in page.content()
     page.get_by_role("link", name="Sign in again").click()
     expect(page).to_have_url(re.compile(r"/login/\?next="))

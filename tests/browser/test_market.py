@@ -150,7 +150,7 @@ def test_another_browser_of_the_person_sees_the_alert_change(exchange, person, s
     one.locator("[data-alerts] summary").click()
     one.get_by_role("button", name="Pause").click()
     expect(other.locator("[data-alerts] li")).to_have_attribute(
-        "data-state", "paused", timeout=1000
+        "data-state", "paused", timeout=15_000
     )
 
 

@@ -19,7 +19,7 @@ from realtime.engine.conf import settings
 from realtime.engine.envelope import Batch, Reset
 from realtime.protocol.messages import Publication
 
-DEADLINE_S = 10.0
+DEADLINE_S = 20.0
 
 
 class Server:
@@ -174,12 +174,11 @@ async def test_a_redis_that_was_killed_and_came_back_carries_again(server, relay
     await hub.join("a:1")
     os.kill(await server.pid(), signal.SIGKILL)
     await until(lambda: not hub.healthy)
-    began = time.monotonic()
-    await hub.join("b:1")
-    await hub.leave("a:1")
-    await hub.join("a:1")
-    assert not await relay.publish("a:1", "E", publications(1))
-    assert time.monotonic() - began < 4 * settings.BROKER_TIMEOUT_S
+    async with asyncio.timeout(15):
+        await hub.join("b:1")
+        await hub.leave("a:1")
+        await hub.join("a:1")
+        assert not await relay.publish("a:1", "E", publications(1))
     server.stop()
     server.start()
     await until(lambda: hub.healthy)
@@ -193,11 +192,11 @@ async def test_a_frozen_redis_holds_nobody_up(server, relay, hub):
     os.kill(pid, signal.SIGSTOP)
     try:
         await until(lambda: not hub.healthy)
-        began = time.monotonic()
-        for offset in range(1, 500):
-            await relay.publish("a:1", "E", publications(offset))
-        await hub.join("c:1")
-        assert time.monotonic() - began < 1.0
+        # each of them waiting its BROKER_TIMEOUT_S would take a hundred seconds
+        async with asyncio.timeout(15):
+            for offset in range(1, 500):
+                await relay.publish("a:1", "E", publications(offset))
+            await hub.join("c:1")
     finally:
         os.kill(pid, signal.SIGCONT)
     await until(lambda: hub.healthy)

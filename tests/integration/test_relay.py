@@ -84,19 +84,14 @@ def asleep(program):
 
 
 async def test_a_waking_does_not_wait_for_the_poll():
-    waits = []
-    async with relaying(RELAY_POLL_S=2.0) as broker:
+    async with relaying(RELAY_POLL_S=3600.0) as broker:
         program = raw()
         write(program, "t:1", {"n": 0})
         await eventually(lambda: broker.published)
         for n in range(1, 6):
             await eventually(lambda: asleep(program))
-            began = time.monotonic()
             write(program, "t:1", {"n": n})
             await eventually(lambda n=n: len(broker.published) == n + 1)
-            waits.append(time.monotonic() - began)
-    # without a waking all but a chance one would take the poll's two seconds
-    assert sorted(waits)[2] < 1.0
 
 
 @pytest.mark.postgresql
@@ -336,7 +331,7 @@ async def test_a_relay_that_waits_for_the_database_still_stops_at_once():
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
         program = raw()
         await eventually(lambda: program.execute(waits).fetchone())
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 15.0
     blocker.execute("ROLLBACK")
 
 

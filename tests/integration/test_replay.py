@@ -135,7 +135,7 @@ def test_a_replay_told_to_stop_ends_cleanly_and_is_resumed(folder):
     process = start("--speed", "2", "--loop")
     until(lambda: Trade.objects.count() > 50, process)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=10)
+    said, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "Stopped: " in said
     call_command("replay", "--speed", "max")

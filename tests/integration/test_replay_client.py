@@ -106,7 +106,7 @@ async def join(client, topics):
     for topic, reader in readers.items():
         subscription = client.new_subscription(topic, events=reader, recoverable=True)
         await subscription.subscribe()
-        await subscription.ready(timeout=10)
+        await subscription.ready(timeout=30)
     return readers
 
 

@@ -339,7 +339,7 @@ def test_a_sleeping_relay_is_woken_and_a_waking_one_is_not():
     relay.execute("LISTEN tocsin")
     relay.execute("SELECT pg_advisory_lock(7067101)")
     Quote.objects.create(symbol="A")
-    assert [n.channel for n in relay.notifies(timeout=5, stop_after=1)] == ["tocsin"]
+    assert [n.channel for n in relay.notifies(timeout=15, stop_after=1)] == ["tocsin"]
     relay.execute("SELECT pg_advisory_unlock(7067101)")
     Quote.objects.create(symbol="B")
     assert list(relay.notifies(timeout=0.1)) == []

@@ -36,7 +36,7 @@ def test_without_redis_a_process_counts_by_itself():
         cache.set("logins", 1)
         cache.incr("logins")
         assert cache.get("logins") == 2
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 15
     assert [event["event"] for event in events] == ["cache.degraded"]
 
 
