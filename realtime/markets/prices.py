@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_NS = 2**63 - 1  # what a bigint holds: the year 2262
 
 
 @dataclass(frozen=True, slots=True)

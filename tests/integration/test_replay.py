@@ -174,11 +174,21 @@ def test_what_holds_nothing_is_said_to(folder):
     recording(folder, BTCUSDT=trades(10))
     with pytest.raises(CommandError, match="holds no trade"):
         call_command("replay", "--loop", "--from", "+500")
-    with pytest.raises(CommandError, match="is no moment"):
-        call_command("replay", "--from", "noon")
+    for moment in ("noon", "9999-01-01T00:00:00", "+1e300", "1969-01-01T00:00:00"):
+        with pytest.raises(CommandError, match="is no moment"):
+            call_command("replay", "--from", moment)
     settings.TOCSIN_RECORDING = str(folder / "elsewhere")
     with pytest.raises(CommandError, match=r"TOCSIN_RECORDING: .*elsewhere holds no"):
         call_command("replay")
+
+
+def test_a_span_with_nothing_in_it_takes_nothing_away(folder):
+    recording(folder, BTCUSDT=trades(10))
+    call_command("replay", "--speed", "0")
+    for span in (["--from", "+500"], ["--to", "+0"], ["--from", "+5", "--to", "+5"]):
+        with pytest.raises(CommandError, match=r"holds no trade|before --to"):
+            call_command("replay", *span)
+    assert ids() == list(range(1, 11))
 
 
 def test_a_new_round_begins_with_cleared_rows_and_armed_alerts(folder):

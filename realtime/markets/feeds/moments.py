@@ -13,6 +13,13 @@ def moment(text: str, first: int) -> int:
     A time of day is the first such moment from the recording's first minute on, so it may lie
     behind midnight; `+92` is 92 s after the first message. Raises ValueError.
     """
+    at = _moment(text, first)
+    if not 0 <= at <= prices.LAST_NS:
+        raise ValueError(f"{text} is no time that can be kept")
+    return at
+
+
+def _moment(text: str, first: int) -> int:
     if text.startswith("+"):
         return first + int(float(text[1:]) * BILLION)
     begins = prices.instant(first)

@@ -105,7 +105,7 @@ class Recording:
                     except (EOFError, OSError, zlib.error) as error:
                         on_bad_line(BadLine(path, number, f"the file is damaged: {error}"))
                         break
-                    except (ValueError, msgspec.MsgspecError) as error:
+                    except (ValueError, OverflowError, msgspec.MsgspecError) as error:
                         on_bad_line(BadLine(path, number, str(error)))
                         continue
                     if message:
@@ -119,6 +119,8 @@ def _read(line: bytes, symbol: str, before: int) -> Message | None:
     if not when.isdigit():
         raise ValueError(f"does not begin with a receive time in nanoseconds: {line[:40]!r}")
     at = int(when)
+    if at > prices.LAST_NS:
+        raise ValueError(f"{at} is no time that can be kept")
     if at < before:
         raise ValueError(f"goes back in time, from {before} to {at}")
     envelope = _envelope.decode(body)
@@ -128,6 +130,8 @@ def _read(line: bytes, symbol: str, before: int) -> Message | None:
     if kind == "trade":
         trade = _trade.decode(envelope.data)
         named, amounts = trade.s, (trade.p, trade.q)
+        if not 0 <= trade.t <= prices.LAST_NS:
+            raise ValueError(f"{trade.t} is no number of a trade")
         what = prices.Trade(
             trade_id=trade.t,
             price=trade.p,

@@ -63,6 +63,9 @@ def test_the_days_of_a_symbol_are_one_stream_and_the_book_is_passed_over(tmp_pat
         (trade(5, 7).replace('"t":7,', ""), "`t`"),
         (trade(5, 7).replace("BTCUSDT", "ETHUSDT"), "speaks of ETHUSDT"),
         (trade(1, 7), "goes back in time"),
+        (trade(10**30, 7), "no time that can be kept"),
+        (trade(5, 2**63), "no number of a trade"),
+        (trade(5, 7).replace('"T":5', '"T":' + "9" * 18), "too large"),
     ],
 )
 def test_a_bad_line_is_named_by_file_and_number_and_the_next_is_read(tmp_path, line, reason):

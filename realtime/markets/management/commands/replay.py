@@ -11,6 +11,7 @@ import structlog
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from realtime.markets import prices
 from realtime.markets.feeds.find import find
 from realtime.markets.feeds.moments import moment
 from realtime.markets.feeds.player import BILLION, Elsewhere, NothingToPlay, Player
@@ -82,6 +83,7 @@ class Command(BaseCommand):
             ends=_at(ends, span[0]),
             stopped=lambda: self._stop,
         )
+        _demand_overlap(player, span)
         while not self._stop:
             self._round(player, source, span)
             if not loop:
@@ -129,3 +131,16 @@ def _at(text: str | None, first: int) -> int | None:
         raise CommandError(
             f'"{text}" is no moment: write 00:01:24, 2024-08-09T00:01:24 or +92 (seconds)'
         ) from error
+
+
+def _demand_overlap(player: Player, span: tuple[int, int]) -> None:
+    """A span with nothing in it is said before the market's rows are cleared for it."""
+    begins, ends = player.begins or 0, prices.LAST_NS if player.ends is None else player.ends
+    if begins >= ends:
+        raise CommandError("--from must be before --to")
+    if any(span) and (begins > span[1] or ends <= span[0]):
+        first, last = (f"{prices.instant(at):%Y-%m-%dT%H:%M:%S}" for at in span)
+        raise CommandError(
+            "the recording holds no trade and no best price in this span: "
+            f"it goes from {first} to {last}"
+        )
