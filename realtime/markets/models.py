@@ -5,6 +5,7 @@ keeps a Decimal as a float, which is exact for 15 digits and no more.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -31,7 +32,7 @@ class Market(models.Model):
         return self.symbol
 
     def get_absolute_url(self) -> str:
-        return f"/market/{self.symbol}/"
+        return f"/market/{quote(self.symbol)}/"
 
     @property
     def price_places(self) -> int:

@@ -30,7 +30,7 @@ def markets(request: HttpRequest) -> HttpResponse:
     """To the first market; a page that says how one comes where there is none."""
     first = Market.objects.first()
     if first:
-        return redirect("market", symbol=first.symbol)
+        return redirect(first)
     return render(request, "markets/none.html")
 
 

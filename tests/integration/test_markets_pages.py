@@ -102,6 +102,12 @@ def test_a_wrong_price_is_said_in_words_and_what_was_written_stays(client, ada, 
     assert "price" in answer.json()["errors"]
 
 
+def test_an_odd_symbol_breaks_no_page_but_its_own(client, ada, market):
+    Market.objects.create(symbol="A/B?", base="A", quote="B")
+    assert client.get("/market/").url == "/market/A/B%3F/"
+    assert page(client, "/")
+
+
 def test_a_note_that_no_database_keeps_is_said_in_words(client, ada, market):
     sent = {"price": "61600", "direction": "up", "note": "U+\x00"}
     answer = client.post("/market/BTCUSDT/alerts/", sent, headers={"accept": "application/json"})
