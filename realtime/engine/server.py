@@ -20,10 +20,12 @@ import time
 from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
+from daphne.http_protocol import HTTPFactory
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.utils.module_loading import import_string
 from twisted.internet import defer, reactor
 from twisted.internet.task import LoopingCall
+from twisted.web.http import HTTPChannel
 
 from realtime.engine.conf import settings
 from realtime.engine.limits import Bucket
@@ -35,6 +37,32 @@ REQUESTS_S = 5.0
 ORPHAN_CHECK_S = 1.0
 FOREVER = -1
 UNANSWERED_BYTES = 64 * 1024
+REQUEST_BYTES = 4 * 1024 * 1024  # more than Django takes (DATA_UPLOAD_MAX_MEMORY_SIZE)
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Channel(HTTPChannel):
+    """Twisted's, but a request has a time (a minute) and a size, however it drips or pours in."""
+
+    _arrived = 0  # bytes of the request that is coming in
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  (twisted's names)
+        if not self._arrived:
+            super().resetTimeout()  # type: ignore[no-untyped-call]
+        self._arrived += len(data)
+        if self._arrived > REQUEST_BYTES:
+            wire: Any = self.transport
+            wire.write(TOO_LARGE)
+            wire.loseConnection()
+        else:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def resetTimeout(self) -> None:  # noqa: N802
+        """Not by each piece, else a handshake of one byte a second would never end."""
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        self._arrived = 0
+        super().allContentReceived()  # type: ignore[no-untyped-call]
 
 
 class Socket(WebSocketProtocol):
@@ -142,7 +170,7 @@ def main() -> None:
     parser.add_argument("--proxy-headers", action="store_true", help="believe X-Forwarded-For")
     parser.add_argument("application", help="module:name of the ASGI application")
     options = parser.parse_args()
-    WebSocketFactory.protocol = Socket
+    HTTPFactory.protocol, WebSocketFactory.protocol = Channel, Socket
     watch = LoopingCall(end_without, options.parent)
     watch.start(ORPHAN_CHECK_S, now=False)
     Server(

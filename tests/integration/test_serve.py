@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 import websockets
@@ -151,6 +152,18 @@ def test_a_frame_that_is_none_ends_with_a_bad_request(site, sent):
 def test_a_flood_that_the_protocol_never_sees_ends_as_too_many_requests(site, sent):
     push = '{"push":{"disconnect":{"code":3013,"reason":"too many requests"}}}'
     assert ending(site, sent) == (push, 3013)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 99999999", b"Transfer-Encoding: chunked"])
+def test_a_body_larger_than_any_form_is_not_kept(site, length):
+    host = urlsplit(site).netloc
+    head = b"POST /login/ HTTP/1.1\r\nHost: " + host.encode() + b"\r\n" + length + b"\r\n\r\n"
+    chunk = b"10000\r\n" + b"a" * 65_536 + b"\r\n"
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=20) as client:
+        with contextlib.suppress(OSError):
+            client.sendall(head + chunk * 80)
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_taken_port_is_said(serve, port):
