@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from realtime.engine.frames import Pushes, Saying, Slot
-from realtime.engine.ring import Ring, newest_of_each_key, pack
+from realtime.engine.ring import Ring, newest_of_each_key, pack, runs
 from realtime.protocol.messages import JoinPush, LeavePush, Position, Publication
 from realtime.protocol.recovery import Verdict, judge
 
@@ -208,8 +208,8 @@ class Feed:
 
     def push(self, member: Member, slots: list[Slot]) -> None:
         """These publications to this member alone, less what its rows already contain."""
-        wanted = _wanted(member, slots) if member.skip or member.filter else slots
-        for run in _runs(wanted) if member.deltas else [wanted]:
+        wanted = member.wanted(slots)
+        for run in runs(wanted) if member.deltas else [wanted]:
             member.based = False
             for pushes in pack(run):
                 if member.ended:
@@ -220,10 +220,12 @@ class Feed:
 
     def pass_on(self, publication: Publication) -> None:
         """One that no log keeps: to whoever is there now."""
-        pushes = Pushes([Slot(self.topic, publication)])
+        slot = Slot(self.topic, publication)
+        pushes = Pushes([slot])
         for member in list(self.members):
-            if member.joined and member.clear:
+            if member.joined and member.clear and member.wanted([slot]):
                 member.hand(pushes)
+                member.based = False  # the log's next is no difference to it
 
     def announce(self, push: JoinPush | LeavePush) -> None:
         """Tell those who asked for it who came or went; who went hears nothing of it."""
@@ -279,27 +281,3 @@ class _Round:
                     return
         else:
             self._feed.push(member, [slot for slot in self._slots if slot.offset > offset])
-
-
-def _wanted(member: Member, slots: list[Slot]) -> list[Slot]:
-    """Without what its rows contain already, and what it does not want to hear."""
-    passed = member.skip.intersection(slot.publication.entry for slot in slots)
-    member.skip -= passed
-    wants = member.filter
-    return [
-        slot
-        for slot in slots
-        if slot.publication.entry not in passed and (wants is None or wants.matches(slot.tags))
-    ]
-
-
-def _runs(slots: list[Slot]) -> Iterator[list[Slot]]:
-    """Those that follow one another in the stream: only to these may there be differences."""
-    run: list[Slot] = []
-    for slot in slots:
-        if run and slot.offset != run[-1].offset + 1:
-            yield run
-            run = []
-        run.append(slot)
-    if run:
-        yield run

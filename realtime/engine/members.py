@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from realtime.engine.frames import Pushes, Saying, Style
+from realtime.engine.frames import Pushes, Saying, Slot, Style
 from realtime.protocol.messages import ClientInfo
 
 if TYPE_CHECKING:
@@ -138,6 +138,19 @@ class Member:
     @property
     def client_info(self) -> ClientInfo:
         return ClientInfo(self.reader.client, self.reader.person.user, self.reader.info, self.info)
+
+    def wanted(self, slots: list[Slot]) -> list[Slot]:
+        """Without what its rows contain already, and what it does not want to hear."""
+        if not self.skip and self.filter is None:
+            return slots
+        passed = self.skip.intersection(slot.publication.entry for slot in slots)
+        self.skip -= passed
+        wants = self.filter
+        return [
+            slot
+            for slot in slots
+            if slot.publication.entry not in passed and (wants is None or wants.matches(slot.tags))
+        ]
 
     def hand(self, pushes: Pushes) -> None:
         """Push these, which follow one another and what it got last."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from realtime.engine.frames import Pushes, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 FRAME_BYTES = 64 * 1024
 
@@ -56,6 +56,18 @@ def newest_of_each_key(slots: Iterable[Slot]) -> list[Slot]:
         newest.pop(slot.publication.key, None)
         newest[slot.publication.key] = slot
     return list(newest.values())
+
+
+def runs(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
+    """Those that follow one another in the stream: only to these may there be differences."""
+    run: list[Slot] = []
+    for slot in slots:
+        if run and slot.offset != run[-1].offset + 1:
+            yield run
+            run = []
+        run.append(slot)
+    if run:
+        yield run
 
 
 def pack(slots: Iterable[Slot], most_bytes: int = FRAME_BYTES) -> list[Pushes]:
