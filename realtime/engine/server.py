@@ -17,7 +17,7 @@ import asyncio
 import functools
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autobahn.websocket.types import ConnectionDeny
 from daphne.http_protocol import HTTPFactory
@@ -28,10 +28,13 @@ from twisted.internet.task import LoopingCall
 from twisted.web.http import HTTPChannel
 
 from realtime.engine.conf import settings
+from realtime.engine.handshake import Handshake
 from realtime.engine.limits import Bucket
-from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect
 from realtime.protocol.messages import DisconnectPush
+
+if TYPE_CHECKING:
+    from realtime.protocol.codec.base import Codec
 
 REQUESTS_S = 5.0
 ORPHAN_CHECK_S = 1.0
@@ -73,6 +76,7 @@ class Socket(WebSocketProtocol):
 
     # else it cuts the line, which a client takes for a lost network and comes again
     failByDrop = False  # noqa: N815  (autobahn's name)
+    codec: Codec
 
     def onOpen(self) -> None:  # noqa: N802
         now = time.monotonic()
@@ -99,10 +103,9 @@ class Socket(WebSocketProtocol):
 
     def _end(self, why: Disconnect) -> None:
         self.failedByMe = True  # autobahn reads on, for the answer to the close, and keeps nothing
-        binary_spoken = self.websocket_protocol_in_use == binary.NAME
-        push = DisconnectPush(why)
-        frame = binary.encode(push) if binary_spoken else text.encode(push).encode()
-        self.sendMessage(frame, isBinary=binary_spoken)
+        said = self.codec.encode(DisconnectPush(why))
+        spelt = said.encode() if isinstance(said, str) else said
+        self.sendMessage(spelt, isBinary=isinstance(said, bytes))
         self.sendCloseFrame(code=why.number, reasonUtf8=why.text.encode(), isReply=False)
 
     def onConnect(self, request: Any) -> Any:  # noqa: N802  (autobahn's name)
@@ -126,6 +129,7 @@ class Server(Daphne):
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
+            protocol.codec = Handshake(scope).codec
             scope["tocsin.unsent"] = functools.partial(unsent, protocol.transport)
         return super().create_application(protocol, scope)
 

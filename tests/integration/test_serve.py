@@ -14,6 +14,9 @@ from django.core.management import CommandError, call_command
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
+from realtime.protocol.codec import binary
+from realtime.protocol.codes import Disconnect
+from realtime.protocol.messages import DisconnectPush
 from tests import processes
 from tests.processes import eventually, family, manage, named, running, status
 
@@ -146,6 +149,12 @@ def ending(url, sent):
 def test_a_frame_that_is_none_ends_with_a_bad_request(site, sent):
     push = '{"push":{"disconnect":{"code":3501,"reason":"bad request"}}}'
     assert ending(site, sent) == (push, 3501)
+
+
+def test_who_asked_for_protobuf_is_told_in_protobuf(site):
+    heard, code = ending(f"{site}?format=protobuf", WRONG["the end of nothing"])
+    assert code == 3501
+    assert heard == binary.encode(DisconnectPush(Disconnect.BAD_REQUEST))
 
 
 @pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
