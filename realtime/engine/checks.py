@@ -54,6 +54,7 @@ def _declaration(topic: Topic) -> Iterator[CheckMessage]:
         yield from _columns(topic, model)
         yield from _key(topic, model)
     yield from _counts(topic)
+    yield from _publishing(topic)
 
 
 def _basics(topic: Topic) -> Iterator[CheckMessage]:
@@ -73,9 +74,29 @@ def _basics(topic: Topic) -> Iterator[CheckMessage]:
         yield _error(topic, "keeps the latest of several models", hint, "E020")
 
 
-def _rights(topic: Topic) -> Iterator[CheckMessage]:
+def _publishing(topic: Topic) -> Iterator[CheckMessage]:
+    if topic.allows_publish is not None:
+        if topics.is_latest(topic):
+            hint = "Let clients call a method that writes the row."
+            yield _error(topic, "keeps rows, which clients cannot publish", hint, "E028")
+        if why := shapes.refusal(topic.allows_publish, topic.columns):
+            hint = f"Write def allows_publish{_words(topic)}: …"
+            yield _error(topic, f"allows_publish() {why}", hint, "E028")
+    if topic.binary and topic.history:
+        hint = "Leave out binary, or write history = None: the log keeps JSON."
+        yield _error(topic, "keeps what is no JSON", hint, "E029")
+    if topic.deltas and not isinstance(topic.history, History):
+        hint = "Leave out deltas, or keep a History: a difference is to what came before."
+        yield _error(topic, "says differences to what nobody keeps", hint, "E030")
+
+
+def _words(topic: Topic) -> str:
     columns = "".join(f", {column}" for column in topic.columns)
-    words = f"(self, user{', *' if columns else ''}{columns})"
+    return f"(self, user{', *' if columns else ''}{columns})"
+
+
+def _rights(topic: Topic) -> Iterator[CheckMessage]:
+    words = _words(topic)
     if type(topic).allows is Topic.allows:
         hint = f"Write def allows{words}: … that says who may subscribe."
         yield _error(topic, "has no allows(): nobody could subscribe", hint, "E006")

@@ -38,6 +38,10 @@ async def asked_later(self, user, *, parent_id):
     """Gives a coroutine, which is true."""
 
 
+def nobody(self, user, **columns):
+    return False
+
+
 class Dated(models.Model):
     class Meta:
         abstract = True
@@ -99,6 +103,11 @@ def test_a_sound_declaration_passes(monkeypatch):
         ({"name": "sound:#{parent_id}:{title}"}, "E026", "at the end"),
         ({"name": "sound:\xe9"}, "E026", "ASCII"),
         ({"namespace": "", "name": "!control"}, "E026", "the engine's own"),
+        ({"allows_publish": True}, "E028", "def allows_publish(self, user, *, parent_id)"),
+        ({"allows_publish": asked_later}, "E028", "def allows_publish(self, user, *, parent_id)"),
+        ({"history": Latest(), "counts": {}, "allows_publish": nobody}, "E028", "a method"),
+        ({"binary": True}, "E029", "history = None"),
+        ({"history": Latest(), "counts": {}, "deltas": True}, "E030", "History"),
     ],
 )
 def test_a_mistake_is_named_with_what_to_write(monkeypatch, members, number, says):
