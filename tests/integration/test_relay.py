@@ -310,8 +310,26 @@ async def test_a_hub_that_distrusts_the_log_gets_new_epochs_once(monkeypatch):
         await outbox.aask_renewal("t:2", before.epoch)
         await eventually(lambda: ask("SELECT count(*) FROM tocsin_entry") == [(0,)])
         write(raw(), "t:1", {"n": 2})
-        await eventually(lambda: len(broker.published) == 3)
+        await eventually(lambda: broker.offsets("t:1")[-1] == 2)
     assert (await log("t:1")).position == Position(after.epoch, 2)
+
+
+@pytest.mark.sqlite
+async def test_a_file_copied_back_under_a_relay_that_leads_is_read_from_its_end(monkeypatch):
+    monkeypatch.setattr(relay_module, "RENEW_S", 0.0)
+    async with relaying() as broker:
+        for n in range(5):
+            write(raw(), "t:1", {"n": n})
+        await eventually(lambda: len(broker.published) == 5)
+        before = (await log("t:1")).position
+        raw().executescript(
+            'DELETE FROM tocsin_log WHERE "offset" > 2; UPDATE tocsin_head SET "offset" = 2;'
+            "UPDATE sqlite_sequence SET seq = seq - 3 WHERE name = 'tocsin_log'"
+        )
+        await outbox.aask_renewal("t:1", before.epoch)
+        await eventually(lambda: ask("SELECT count(*) FROM tocsin_entry") == [(0,)])
+        write(raw(), "t:1", {"n": "after"})
+        await eventually(lambda: '"after"' in broker.published[-1][2].data)
 
 
 @pytest.mark.postgresql

@@ -16,11 +16,10 @@ import psycopg
 
 from realtime.engine import outbox, wire
 from realtime.engine.conf import settings
-from realtime.engine.leader import life
 from realtime.engine.leader.desk import PostgresqlDesk, holder
 from realtime.engine.leader.floor import Floor
 from realtime.engine.leader.retention import Retention
-from realtime.engine.leader.steps import Step
+from realtime.engine.leader.steps import Leading, Step
 
 if TYPE_CHECKING:
     from realtime.engine.outbox import Moved
@@ -32,9 +31,10 @@ UNNOTIFIED_POLL_S = 0.01
 RESENT = 2000
 
 
-class PostgresqlLeader:
+class PostgresqlLeader(Leading):
     """All but `interrupt` and `abandon` belong to one thread."""
 
+    desk: PostgresqlDesk
     errors: tuple[type[Exception], ...] = (psycopg.Error, OSError)
 
     def __init__(self) -> None:
@@ -65,29 +65,12 @@ class PostgresqlLeader:
         self._poll_s = UNNOTIFIED_POLL_S if unnotified else float("inf")
         return True
 
-    def begin(self) -> tuple[life.Life, bool]:
-        return life.check(self.desk)
-
-    def renew(self) -> None:
-        life.renew(self.desk)
-
-    def renew_if_asked(self) -> bool:
-        return life.renew_if_asked(self.desk)
-
     def recent(self) -> list[Moved]:
         """What the former leader may not have published any more."""
         rows = self.desk.ask("recent", age_s=settings.RELAY_RESEND_S, rows=RESENT)
         return [outbox.Moved(row[0], row[1], wire.publication(*row[2:])) for row in rows]
 
-    def step(self, limit: int, wait_s: float) -> Step:
-        """Move what is there; if nothing is, sleep until there may be something, then move."""
-        found = self._take(limit)
-        if not found:
-            self._rest(wait_s)
-            found = self._take(limit)
-        return found
-
-    def _take(self, limit: int) -> Step:
+    def take(self, limit: int) -> Step:
         moved = outbox.move(self.desk.connection, self.floor.value, limit)
         # a TRUNCATE stops the move below it
         reset = None if moved else outbox.reset(self.desk.connection)
@@ -95,7 +78,7 @@ class PostgresqlLeader:
             self.floor.found_nothing()
         return Step(moved, reset, max((one.publication.entry for one in moved), default=0))
 
-    def _rest(self, wait_s: float) -> None:
+    def rest(self, wait_s: float) -> None:
         """Sleep, if nobody writes just now.
 
         The advisory lock is the flag: a writer that finds it free holds it until it ends, one that

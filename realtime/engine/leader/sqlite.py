@@ -19,10 +19,9 @@ from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connections
 
 from realtime.engine import metrics, outbox, wire
 from realtime.engine.conf import settings
-from realtime.engine.leader import life
 from realtime.engine.leader.desk import SqliteDesk
 from realtime.engine.leader.retention import UNBOUNDED, Retention
-from realtime.engine.leader.steps import Step
+from realtime.engine.leader.steps import Leading, Step
 
 if TYPE_CHECKING:
     from realtime.engine.outbox import Moved
@@ -56,13 +55,14 @@ class PatientRetention(Retention):
             return 0
 
 
-class SqliteLeader:
+class SqliteLeader(Leading):
+    desk: SqliteDesk
     errors: tuple[type[Exception], ...] = (Error, sqlite3.Error, OSError)
 
     def __init__(self) -> None:
         self.desk = SqliteDesk()
         self.retention = PatientRetention(self.desk)
-        self._cursor = 0
+        self._cursor = self._read_at = 0
         self._lock: IO[str] | None = None
         self._interrupted = threading.Event()
 
@@ -79,43 +79,41 @@ class SqliteLeader:
             {"host": socket.gethostname(), "pid": os.getpid(), "since": int(time.time())}, lock
         )
         lock.flush()
+        self._begin()
+        return True
+
+    def _begin(self) -> None:
         # hubs drop by offset what they have heard from the former leader
         age_s, rows = settings.RELAY_RESEND_S, RESENT
         self._cursor = self.desk.ask("cursor", age_s=age_s, rows=rows)[0][0]
-        return True
-
-    def begin(self) -> tuple[life.Life, bool]:
-        return life.check(self.desk)
-
-    def renew(self) -> None:
-        life.renew(self.desk)
 
     def renew_if_asked(self) -> bool:
-        return life.renew_if_asked(self.desk)
+        renewed = super().renew_if_asked()
+        if renewed:
+            self._begin()  # a file that was copied back may end before the cursor
+        return renewed
 
     def recent(self) -> list[Moved]:
         return []  # the cursor stands before them
 
-    def step(self, limit: int, wait_s: float) -> Step:
-        """Read on; if nothing is there, watch the file until it changes, then read."""
-        version = self._version()
-        found = self._read(limit)
-        if not found:
-            end = time.monotonic() + wait_s
-            while self._version() == version and time.monotonic() < end:
-                if self._interrupted.wait(POLL_S):
-                    break
-            self._interrupted.clear()
-            found = self._read(limit)
-        return Step(found, highest=self._cursor)
-
-    def _read(self, limit: int) -> list[Moved]:
+    def take(self, limit: int) -> Step:
+        """Read on. The version is of before: what is written behind it ends the rest at once."""
+        self._read_at = self._version()
         rows = self.desk.ask("moved", cursor=self._cursor, limit=limit)
         self.retention.cursor = self._cursor = rows[-1][0] if rows else self._cursor
         if rows:
             metrics.MOVED.inc(len(rows))
         moved = [outbox.Moved(row[1], row[2], wire.publication(*row[3:])) for row in rows]
-        return sorted(moved, key=lambda one: one.topic)  # stable: the offsets keep their order
+        moved.sort(key=lambda one: one.topic)  # stable: the offsets keep their order
+        return Step(moved, highest=self._cursor)
+
+    def rest(self, wait_s: float) -> None:
+        """Watch the file until it changes."""
+        end = time.monotonic() + wait_s
+        while self._version() == self._read_at and time.monotonic() < end:
+            if self._interrupted.wait(POLL_S):
+                break
+        self._interrupted.clear()
 
     def _version(self) -> int:
         return int(self.desk.ask("data_version")[0][0])
