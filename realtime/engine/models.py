@@ -49,7 +49,7 @@ class InstantField(models.DateTimeField):
 
 
 class Entry(models.Model):
-    """The outbox: what a transaction changed, until the relay moves it. Empty on SQLite."""
+    """The outbox: what a transaction changed, until the relay moves it; on SQLite a question of a hub."""
 
     id = models.BigIntegerField(primary_key=True)
     topics = RawField()

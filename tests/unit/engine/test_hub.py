@@ -1,6 +1,7 @@
 """The hub brings every publication to every member, once and in order, or says that it cannot."""
 
 import asyncio
+import json
 import random
 
 import pytest
@@ -9,8 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from realtime.engine.envelope import Batch
+from realtime.engine import hub
+from realtime.engine.envelope import Batch, Telling
+from realtime.engine.feed import SLICE
+from realtime.engine.frames import Form
 from realtime.engine.revocation import CONTROL
+from realtime.protocol.codec import text
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from realtime.protocol.messages import Publication
 from tests.unit.engine.world import TOPIC, FakeClient, Scene, World, write
@@ -306,6 +311,48 @@ def test_a_drained_hub_sends_everybody_elsewhere(scene):
     scene.run(scene.hub.drain(5))
     assert {client.closed for client in clients} == {Disconnect.SHUTDOWN}
     assert scene.loop.now == pytest.approx(4, abs=0.5)
+
+
+def test_more_members_than_are_served_at_once_all_get_everything(scene):
+    clients = [scene.client() for _ in range(SLICE + 1)]
+    entries = write(scene, 2)
+    scene.deliver_all()
+    assert all(client.rows == entries for client in clients)
+
+
+def test_who_comes_and_goes_is_shown_and_told(scene):
+    watcher, other = scene.client("grace"), scene.client()
+    watcher.member.join_leave = True
+    other.member.present = other.member.announced = True
+    other.client, other.info, said = "c1", None, []
+    watcher.push = lambda pushes: said.append(json.loads(pushes.frame(Form(text)))["push"])
+
+    async def come_and_go():
+        scene.hub._move(other.member, came=True)
+        here = await scene.hub.doors.presence.everybody(TOPIC)
+        scene.hub.quit(other.member)
+        await scene.hub.settled()
+        return here
+
+    assert list(scene.run(come_and_go())) == ["c1"]
+    assert scene.world.presence.topics[TOPIC] == {}
+    scene.deliver_all()
+    assert [sorted(push.keys() - {"channel"}) for push in said] == [["join"], ["leave"]]
+
+
+def test_a_message_to_a_person_goes_to_all_their_connections_and_to_nobody_elses(scene):
+    heard = []
+    for user in ("ada", "ada", "grace"):
+        scene.client(user).say = lambda data, user=user: heard.append((user, data))
+    scene.deliver(Telling("user:ada", "ada", '{"hello":1}'))
+    assert heard == [("ada", '{"hello":1}')] * 2
+
+
+async def test_a_process_has_one_hub_and_drains_it_if_there_is_one():
+    await hub.drain(0)
+    assert hub.current() is hub.current()
+    await hub.drain(0)
+    await hub.current().stop()
 
 
 # --- The newest of each key: who has much to read gets less

@@ -249,6 +249,7 @@ class Layer:
     """Carries nothing by itself: the test hands messages to `hub.take`."""
 
     def __init__(self, world):
+        self.world = world
         self.healthy = True
         self.groups = set()
 
