@@ -163,12 +163,16 @@ class Rights:
 
     async def _ask(self, user: str, topic: str) -> None:
         try:
-            while held := [m for m in self.register.holders(user, topic) if not m.grant.clear]:
+            while held := self._unanswered(user, topic):
                 answer = await self._answer(user, topic)
                 if answer is None or not self._take(held, answer):
                     await asyncio.sleep(AGAIN_S)
         finally:
             self._asking.discard((user, topic))
+
+    def _unanswered(self, user: str, topic: str) -> list[Member]:
+        holders = self.register.holders(user, topic)
+        return [member for member in holders if not (member.grant.clear or member.vouched)]
 
     async def _answer(self, user: str, topic: str) -> Authorisation | None:
         try:

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from realtime.engine import joining
 from realtime.engine.members import Member, Person
 from realtime.engine.revocation import Identities
-from realtime.engine.topics import Authorisation
+from realtime.engine.topics import Authorisation, Match
 from realtime.protocol.codes import Disconnect, Error, Unsubscribe
+from realtime.protocol.commands import Subscribe
+from realtime.protocol.messages import Subscribed
 from tests.unit.engine.world import TOPIC, FakeClient, write
 
 
@@ -229,3 +232,35 @@ def test_one_let_go_and_held_again_has_its_second_anew(scene):
     scene.loop.pass_time(1.5)
     assert client.told == []
     assert len(client.rows) == 2
+
+
+def test_a_token_stands_although_its_holder_may_not_come_without_one(scene):
+    """One connection came by right, which is lost; the other, by token, is still joining."""
+    scene.client()
+    other = FakeClient(scene.world, scene.hub, "ada")
+    scene.run(other.connect())
+    member = Member(other, TOPIC, vouched=True)
+    match = Match(TOPIC, scene.world.declaration, {})
+    control = scene.hub.upkeep.control_reaches
+
+    async def meanwhile(mark):
+        scene.world.revoke("ada")
+        scene.world.move()
+        for message in scene.world.flying:
+            scene.hub.take(message)
+        await asyncio.sleep(0.5)  # of virtual time: the other one has been refused
+        return await control(mark)
+
+    scene.hub.upkeep.control_reaches = meanwhile
+    answer = scene.run(joining.join(scene.hub, member, match, Subscribe(1, TOPIC)))
+    assert isinstance(answer, Subscribed)
+
+
+def test_a_token_of_somebody_who_is_gone_is_worth_nothing(scene):
+    client = scene.client()
+    client.member.vouched = True
+    scene.world.revoke("ada", session=True)
+    write(scene)
+    scene.deliver_all()
+    assert client.closed is Disconnect.FORCE
+    assert client.rows == []
