@@ -101,9 +101,10 @@ class Hub:
         """The subscribe reply is on its way: from its offset on, the member gets everything."""
         if not member.ended:
             member.joined = True
+            # before anything is pushed, which may end the connection: who goes must have come
+            self._move(member, came=True)
             self.rights.check(member)
             self.release(member)
-            self._move(member, came=True)
 
     def quit(self, member: Member) -> None:
         """The client has left, or its join came to nothing; no push follows."""

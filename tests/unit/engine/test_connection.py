@@ -6,8 +6,10 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from realtime.engine import topics
 from realtime.engine.conf import settings
 from realtime.engine.connection import Connection
+from realtime.protocol.codes import Disconnect
 from tests.unit.engine.world import TOPIC, World
 from tests.virtual import VirtualLoop
 
@@ -273,3 +275,21 @@ def test_what_no_text_can_be_is_a_bad_request(scene):
 
     scene.loop.run_until_complete(receive())
     assert wire.code == 3501
+
+
+def test_who_is_given_up_as_it_joins_is_not_left_among_those_present(scene, monkeypatch):
+    """Its first publications are more than it may have unread: it comes, and goes."""
+    monkeypatch.setattr(topics.match(TOPIC).declaration, "presence", True, raising=False)
+    wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+    begin = scene.hub.begin
+
+    def burst(member):
+        scene.hub.release = lambda member: member.reader.disconnect(Disconnect.SLOW)
+        begin(member)
+
+    scene.hub.begin = burst
+    wire.say({"id": 2, "subscribe": {"channel": TOPIC}})
+    assert wire.code == Disconnect.SLOW.number
+    assert TOPIC in scene.world.presence.topics
+    assert not scene.world.presence.topics[TOPIC]
