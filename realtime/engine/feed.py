@@ -201,6 +201,10 @@ class Feed:
         if member.offset < self.offset:
             self.push(member, self.missed(member.offset))
             member.offset = self.offset
+        kept, member.kept = member.kept, []
+        for what in kept:
+            if not member.ended:
+                member.pass_on(what)
         if not member.ended:
             member.live = True
             self._live[member] = None
@@ -218,21 +222,27 @@ class Feed:
         if wanted[-1:] != slots[-1:]:
             member.based = False  # the next difference would be to one that it did not get
 
-    def pass_on(self, publication: Publication) -> None:
-        """One that no log keeps: to whoever is there now."""
+    def pass_on(self, publication: Publication) -> list[Member]:
+        """One that no log keeps: to whoever is there now; gives those that can wait no more."""
         slot = Slot(self.topic, publication)
-        pushes = Pushes([slot])
-        for member in list(self.members):
-            if member.joined and member.clear and member.wanted([slot]):
-                member.hand(pushes)
-                member.based = False  # the log's next is no difference to it
+        return self._tell([m for m in self.members if m.wanted([slot])], Pushes([slot]))
 
-    def announce(self, push: JoinPush | LeavePush) -> None:
+    def announce(self, push: JoinPush | LeavePush) -> list[Member]:
         """Tell those who asked for it who came or went; who went hears nothing of it."""
-        saying = Saying(push)
-        for member in list(self.members):
-            if member.join_leave and member.joined and member.clear:
-                member.reader.push(saying)
+        return self._tell([m for m in self.members if m.join_leave], Saying(push))
+
+    def _tell(self, members: list[Member], what: Pushes | Saying) -> list[Member]:
+        full = []
+        for member in members:
+            if not member.joined:
+                continue
+            if member.clear and not member.kept:
+                member.pass_on(what)
+            elif len(member.kept) < self._most:
+                member.kept.append(what)
+            else:
+                full.append(member)
+        return full
 
     def deliver(self) -> bool:
         """Push what is new to the next slice of live members; True while some are left.

@@ -19,6 +19,7 @@ from realtime.engine.exceptions import Unavailable
 from realtime.engine.feed import SLICE, Feed
 from realtime.engine.groups import Groups
 from realtime.engine.limits import Seats
+from realtime.engine.movements import Movements
 from realtime.engine.revocation import CONTROL
 from realtime.engine.rights import Rights
 from realtime.engine.tasks import Tasks
@@ -54,6 +55,7 @@ class Hub:
             spawn=self.tasks.spawn,
             hold_s=tuning.hold_s,
         )
+        self.movements = Movements(world, self.tasks.spawn)
         self.upkeep = Upkeep(self)
         self._starting = asyncio.Lock()
         self._running = False
@@ -102,7 +104,7 @@ class Hub:
         if not member.ended:
             member.joined = True
             # before anything is pushed, which may end the connection: who goes must have come
-            self._move(member, came=True)
+            self.movements.note(member, came=True)
             self.rights.check(member)
             self.release(member)
 
@@ -111,25 +113,12 @@ class Hub:
         self.rights.register.remove(member)
         feed = self.feeds.get(member.topic)
         if member.joined and not member.ended:
-            self._move(member, came=False)
+            self.movements.note(member, came=False)
         member.ended = True
         if feed is not None and member in feed.members:
             feed.drop(member)
             if not feed.members:
                 feed.idle_since = asyncio.get_running_loop().time()
-
-    def _move(self, member: Member, *, came: bool) -> None:
-        """Show and tell that somebody came or went."""
-        if member.present and came:
-            self.doors.presence.add(member.topic, member.client_info)
-        elif member.present:
-            self.doors.presence.remove(member.topic, member.reader.client)
-        if member.announced:
-            movement = Movement(member.topic, came, member.client_info)
-            self.tasks.spawn(self._tell(movement))
-
-    async def _tell(self, movement: Movement) -> None:
-        await self.doors.broker.send(movement.topic, movement)
 
     async def attach(self, reader: Reader) -> None:
         """Find out who the reader speaks for, and have it within reach of every revocation.
@@ -190,7 +179,8 @@ class Hub:
                 self.upkeep.want_control(max((p.offset for p in publications), default=0))
             case Telling(user=user, data=data):
                 for reader in self.rights.register.readers(user=user):
-                    reader.say(data)
+                    if reader.person.grant.clear:  # it may be somebody's no more
+                        reader.say(data)
             case _ if feed is None:
                 return
             case Batch(epoch=epoch, publications=publications):
@@ -200,9 +190,15 @@ class Hub:
                 feed.dirty = True  # the log says whether there is a new epoch
                 self.advance(feed)
             case Passing(data=data, about=about, blob=blob):
-                feed.pass_on(Publication(0, data, None, "p", 0, 0, about, blob))
+                self._give_up(feed.pass_on(Publication(0, data, None, "p", 0, 0, about, blob)))
             case Movement(topic=topic, came=came, info=info):
-                feed.announce(JoinPush(topic, info) if came else LeavePush(topic, info))
+                push = JoinPush(topic, info) if came else LeavePush(topic, info)
+                self._give_up(feed.announce(push))
+
+    def _give_up(self, members: list[Member]) -> None:
+        """They were held too long for what no log keeps: they are told."""
+        for member in members:
+            self.end(member, Unsubscribe.INSUFFICIENT_STATE)
 
     def advance(self, feed: Feed) -> None:
         """Do what a feed needs after anything has changed in it."""
@@ -233,7 +229,7 @@ class Hub:
         for member in feed.lose():
             self.rights.register.remove(member)
             if member.joined:
-                self._move(member, came=False)
+                self.movements.note(member, came=False)
                 member.reader.end(member.topic, Unsubscribe.INSUFFICIENT_STATE)
         feed.idle_since = asyncio.get_running_loop().time()
 

@@ -107,7 +107,8 @@ class Member:
     `vouched`: a token has said yes, and nobody else is asked; `info`: what the token says of it.
     `deltas`: data may be said as the difference to the publication before, once it has got that
     one (`based`). `filter`: what it wants to hear. `join_leave`: it hears who comes and goes;
-    `announced`: others hear that of it; `present`: they can see it.
+    `announced`: others hear that of it; `present`: they can see it. `kept`: what no log keeps and
+    came while it was held.
     """
 
     reader: Reader
@@ -128,6 +129,7 @@ class Member:
     info: str | None = None
     present: bool = False
     announced: bool = False
+    kept: list[Pushes | Saying] = field(default_factory=list)
     # The instant by which a held member has its answer or is told; 0: nobody asked in vain yet
     deadline: float = 0.0
 
@@ -164,6 +166,14 @@ class Member:
             self.reader.push(Pushes(first), Style.WHOLE)
             if rest:
                 self.reader.push(Pushes(rest), Style.DELTA)
+
+    def pass_on(self, what: Pushes | Saying) -> None:
+        """Push what no log keeps; no publication that follows is the difference to it."""
+        if isinstance(what, Saying):
+            self.reader.push(what)
+        else:
+            self.hand(what)
+            self.based = False
 
 
 def nobody() -> Person:

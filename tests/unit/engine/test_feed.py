@@ -1,12 +1,18 @@
 """One topic in one process: what the log says, each once, in order, to every live member."""
 
+import json
+
 import pytest
 
 from realtime.engine.feed import SLICE, Broken, Feed, MarkFell
-from realtime.engine.frames import Style
+from realtime.engine.frames import Form, Style
 from realtime.engine.history import Page
 from realtime.engine.members import Grant, Member, nobody
-from realtime.protocol.messages import ClientInfo, JoinPush, Position, Publication
+from realtime.protocol import filters
+from realtime.protocol.codec import text
+from realtime.protocol.commands import Node
+from realtime.protocol.messages import ClientInfo, JoinPush, LeavePush, Position, Publication
+from tests.frames import Undelta, replies
 from tests.unit.engine.world import offsets_in
 
 EPOCH = "epoch001"
@@ -19,12 +25,13 @@ class Listener:
         self.busy = False
         self.person = nobody()
         self.client, self.info = "a client", None
-        self.packets, self.styles = [], []
+        self.packets, self.styles, self.frames = [], [], []
         self.stop_after = None
         self.member = Member(self, "t:1", grant=Grant(covers=0), joined=True)
 
     def push(self, pushes, style=Style.PLAIN):
         self.packets.append(pushes)
+        self.frames.append(pushes.frame(Form(text, style)))
         self.styles.append(style)
         if len(self.packets) == self.stop_after:
             self.member.ended = True
@@ -361,3 +368,117 @@ def test_an_idle_topic_is_idle_no_more_when_somebody_comes(feed):
     feed.idle_since = 3.0
     feed.add(Listener().member)
     assert feed.idle_since is None
+
+
+# --- What is said in another way --------------------------------------------------------------
+
+
+def heard(listener):
+    return [reply["push"] for frame in listener.frames for reply in replies(frame)]
+
+
+def data_heard(listener):
+    undelta = Undelta()
+    return [undelta.data(push["pub"]).decode() for push in heard(listener)]
+
+
+SAID = {n: json.dumps({"number": n, "text": "the same again and again " * 4}) for n in range(9)}
+
+
+def tell(feed, *offsets):
+    feed.hear(EPOCH, [pub(n, data=SAID[n]) for n in offsets], 0)
+    deliver(feed)
+
+
+def test_differences_give_the_true_data_whoever_came_when(feed):
+    """One is there, one comes, one is held and misses the ring, one has rows ahead of the log."""
+    there = listen(feed)
+    there.member.deltas = True
+    tell(feed, 1, 2)
+    newcomer, ahead = listen(feed), listen(feed)
+    newcomer.member.deltas = ahead.member.deltas = True
+    ahead.member.skip = {4}
+    feed.hold(newcomer.member)
+    tell(feed, 3, 4, 5)
+    feed.go(newcomer.member)
+    tell(feed, 6)
+    assert data_heard(there) == [SAID[n] for n in (1, 2, 3, 4, 5, 6)]
+    assert data_heard(newcomer) == [SAID[n] for n in (3, 4, 5, 6)]
+    assert data_heard(ahead) == [SAID[n] for n in (3, 5, 6)]
+    assert [push["pub"].get("delta", False) for push in heard(there)] == [False, *[True] * 5]
+    assert [push["pub"].get("delta", False) for push in heard(newcomer)] == [False, *[True] * 3]
+    assert [push["pub"].get("delta", False) for push in heard(ahead)] == [False, False, True]
+
+
+def test_what_no_log_keeps_is_the_base_of_no_difference(feed):
+    listener = listen(feed)
+    listener.member.deltas = True
+    tell(feed, 1, 2)
+    feed.pass_on(pub(0, data='{"in":"between"}'))
+    tell(feed, 3, 4)
+    assert data_heard(listener) == [SAID[1], SAID[2], '{"in":"between"}', SAID[3], SAID[4]]
+
+
+def with_tags(offset, **tags):
+    about = json.dumps({"tags": tags})
+    return Publication(offset, str(offset), None, "p", offset, 0, about)
+
+
+def test_who_filters_hears_what_it_wants_and_stands_where_all_stand(feed):
+    one, other = listen(feed), listen(feed)
+    one.member.filter = filters.build(Node(key="lang", cmp="eq", val="de"))
+    feed.hear(EPOCH, [with_tags(1, lang="en"), with_tags(2, lang="de"), with_tags(3)], 0)
+    deliver(feed)
+    feed.pass_on(with_tags(0, lang="en"))
+    feed.pass_on(with_tags(0, lang="de"))
+    assert one.offsets == [2, 0]
+    assert one.member.offset == other.member.offset == 3
+    assert other.offsets == [1, 2, 3, 0, 0]
+
+
+def test_one_that_is_held_hears_afterwards_what_no_log_keeps(feed):
+    listener, coming = listen(feed), listen(feed)
+    coming.member.joined = False
+    listener.member.grant.raise_to(1)
+    feed.hold(listener.member)
+    assert feed.pass_on(pub(0, data="1")) == []
+    assert listener.frames == []
+    listener.member.grant.answered(1)
+    feed.pass_on(pub(0, data="2"))
+    feed.go(listener.member)
+    feed.pass_on(pub(0, data="3"))
+    assert [push["pub"]["data"] for push in heard(listener)] == [1, 2, 3]
+    assert coming.frames == []
+
+
+def test_one_that_is_held_for_too_much_is_to_be_told(feed):
+    listener = listen(feed)
+    listener.member.grant.raise_to(1)
+    feed.hold(listener.member)
+    full = [feed.pass_on(pub(0, data=str(n))) for n in range(9)]
+    assert full == [[]] * 8 + [[listener.member]]
+
+
+def test_one_that_ends_hears_no_more_of_what_was_kept_for_it(feed):
+    listener = listen(feed)
+    listener.member.grant.raise_to(1)
+    feed.hold(listener.member)
+    feed.pass_on(pub(0, data="1"))
+    feed.pass_on(pub(0, data="2"))
+    listener.stop_after = 1
+    listener.member.grant.answered(1)
+    feed.go(listener.member)
+    assert len(listener.frames) == 1
+    assert not listener.member.live
+
+
+def test_who_comes_and_goes_is_told_as_it_is_said_on_the_wire(feed):
+    curious, other = listen(feed), listen(feed)
+    curious.member.join_leave = True
+    curious.member.deltas = True
+    info = ClientInfo("c1", "5")
+    feed.announce(JoinPush("t:1", info))
+    feed.announce(LeavePush("t:1", info))
+    said = {"info": {"client": "c1", "user": "5"}}
+    assert heard(curious) == [{"channel": "t:1", "join": said}, {"channel": "t:1", "leave": said}]
+    assert other.frames == []

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from realtime.engine import hub
-from realtime.engine.envelope import Batch, Telling
+from realtime.engine.envelope import Batch, Movement, Passing, Telling
 from realtime.engine.feed import SLICE
 from realtime.engine.frames import Form
 from realtime.engine.revocation import CONTROL
-from realtime.protocol.codec import text
+from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from realtime.protocol.messages import Publication
 from tests.unit.engine.world import TOPIC, FakeClient, Scene, World, write
@@ -421,6 +421,39 @@ def test_however_slowly_it_reads_its_end_state_is_a_fresh_read(happenings):
 # --- All of it at any moment
 
 
+def test_who_is_held_too_long_for_what_no_log_keeps_is_told(scene):
+    client = scene.client()
+    client.member.grant.raise_to(10**6)
+    scene.hub.rights._hold(client.member)
+    scene.deliver(*[Passing(TOPIC, str(n)) for n in range(scene.hub.tuning.ring_size + 1)])
+    assert client.told == [Unsubscribe.INSUFFICIENT_STATE]
+
+
+def test_joins_and_leaves_reach_who_asked_for_them(scene):
+    client, other = scene.client(), scene.client("grace")
+    heard = {"ada": [], "grace": []}
+    for one in (client, other):
+        one.push = lambda saying, one=one: heard[one.user].append(saying.frame(Form(text)))
+    client.member.join_leave = True
+    info = other.member.client_info
+    scene.deliver(Movement(TOPIC, True, info), Movement(TOPIC, False, info))
+    assert ["leave" in frame for frame in heard["ada"]] == [False, True]
+    assert heard["grace"] == []
+
+
+def test_a_message_goes_to_all_connections_of_its_user_and_to_nobody_who_may_be_gone(scene):
+    heard = []
+    for user in ("ada", "ada", "grace"):
+        client = scene.client(user)
+        client.say = lambda data, client=client: heard.append((client, data))
+    scene.deliver(Telling("", "ada", "1"))
+    assert [(client.user, data) for client, data in heard] == [("ada", "1")] * 2
+    heard[0][0].person.grant.raise_to(10**6)
+    scene.deliver(Telling("", "ada", "2"))
+    assert [data for _, data in heard[2:]] == ["2"]
+    assert heard[2][0] is not heard[0][0]
+
+
 LATEST = 300.0
 
 
@@ -437,14 +470,18 @@ class HubMachine(RuleBasedStateMachine):
         self.scene = Scene(World(random.Random(seed), delays, limit=6))
         self.world, self.hub = self.scene.world, self.scene.hub
         self.clients = []
-        self.someone_comes("ada")
-        self.someone_comes("grace")
+        self.someone_comes("ada", text, deltas=True)
+        self.someone_comes("grace", binary, deltas=False)
         self.scene.loop.pass_time(3)
 
-    @rule(user=st.sampled_from(["ada", "grace"]))
+    @rule(
+        user=st.sampled_from(["ada", "grace"]),
+        codec=st.sampled_from([text, binary]),
+        deltas=st.booleans(),
+    )
     @precondition(lambda self: len(self.clients) < 4)
-    def someone_comes(self, user):
-        client = FakeClient(self.world, self.hub, user)
+    def someone_comes(self, user, codec, deltas):
+        client = FakeClient(self.world, self.hub, user, codec=codec, deltas=deltas)
 
         async def come():
             await client.connect()

@@ -137,6 +137,15 @@ def test_for_differences_the_first_is_said_whole():
     assert alone.reader.got == [(Style.WHOLE, [1])]
 
 
+def test_what_no_log_keeps_is_the_base_of_no_difference():
+    reader = Reader("1")
+    member = Member(reader, "a", deltas=True)
+    member.hand(pushes(1))
+    member.pass_on(pushes(0))
+    member.hand(pushes(2))
+    assert [style for style, _ in reader.got] == [Style.WHOLE, Style.DELTA, Style.WHOLE]
+
+
 def test_two_of_the_same_words_are_two_members():
     reader = SimpleNamespace(person=nobody())
     assert Member(reader, "a") != Member(reader, "a")

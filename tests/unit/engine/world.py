@@ -25,6 +25,8 @@ from realtime.protocol.codec import text
 from realtime.protocol.codes import Error
 from realtime.protocol.commands import Subscribe
 from realtime.protocol.messages import Position, Publication
+from tests import frames
+from tests.frames import Undelta
 from tests.virtual import VirtualLoop
 
 TOPIC = "items:1"
@@ -99,7 +101,7 @@ class World:
             offset = self.top + 1
             moved.append(
                 Publication(
-                    offset, str(entry), key, self.changes[entry][1], entry, len(self.control_log)
+                    offset, f"{entry:80}", key, self.changes[entry][1], entry, len(self.control_log)
                 )
             )
             self.log.append(moved[-1])
@@ -301,8 +303,9 @@ class FakeClient:
     info = None
     seated = False
 
-    def __init__(self, world, hub, user):
+    def __init__(self, world, hub, user, *, codec=text, deltas=False):
         self.world, self.hub = world, hub
+        self.codec, self.undelta = codec, Undelta() if deltas else None
         self.client = f"client of {user}"
         self.person = Person(user, Credential(user), session=user, grant=Grant(covers=0))
         self.user = user
@@ -331,7 +334,7 @@ class FakeClient:
         if self.closed or self.member is not None:
             return
         match = Match(TOPIC, self.world.declaration, {})
-        self.member = member = Member(self, TOPIC)
+        self.member = member = Member(self, TOPIC, deltas=self.undelta is not None)
         request = Subscribe(1, TOPIC, since=self.position)
         answer = await joining.join(self.hub, member, match, request)
         if self.member is not member:
@@ -344,6 +347,8 @@ class FakeClient:
         self.hub.begin(member)
 
     def _start(self, answer):
+        if self.undelta:
+            self.undelta.base = b"what came before a subscription is no base"
         if not answer.recovered:
             data = json.loads(answer.data)
             self.rows = data["rows"]
@@ -362,12 +367,15 @@ class FakeClient:
 
     def push(self, pushes, style=Style.PLAIN):
         self._demand(self.subscribed and self.closed is None, "a push outside of a subscription")
-        for line in pushes.frame(Form(text, style)).split("\n"):
-            pub = json.loads(line)["push"]["pub"]
+        for reply in frames.replies(pushes.frame(Form(self.codec, style))):
+            pub = reply["push"]["pub"]
             follows = pub["offset"] - self.position.offset
             self._demand(follows == 1 or (follows > 1 and self.gaps), "out of order")
             self.position = Position(self.position.epoch, pub["offset"])
-            self._take(pub["data"])
+            self._take(self._read(pub))
+
+    def _read(self, pub):
+        return int(self.undelta.data(pub) if self.undelta else pub["data"])
 
     def _take(self, entry):
         self._demand(entry not in self.rows, f"{entry} came twice")
@@ -412,8 +420,8 @@ class Scene:
 
         return self.run(inside())
 
-    def client(self, user="ada"):
-        client = FakeClient(self.world, self.hub, user)
+    def client(self, user="ada", **how):
+        client = FakeClient(self.world, self.hub, user, **how)
         self.run(client.connect())
         self.run(client.subscribe())
         return client
