@@ -41,6 +41,7 @@ class Answers:
     def __init__(self, hub: Hub, reader: Reader, now: float) -> None:
         self._hub, self._reader = hub, reader
         self._publish = Bucket(settings.PUBLISH_PER_S, settings.PUBLISH_BURST, now)
+        self._publishing = asyncio.Lock()
         self._call = Bucket(settings.RPC_PER_S, settings.RPC_BURST, now)
 
     async def find(self, command: commands.Question) -> Found:
@@ -75,19 +76,27 @@ class Answers:
         fits = len(command.data or b"") <= settings.PUBLISH_BYTES
         if not fits or (text is None and (blob is None or not _takes_bytes(match))):
             return Error.BAD_REQUEST
-        user, about = self._reader.person.user, wire.about(self._info(match.topic), None)
-        async with self._reader.turns.one():
-            if match.declaration.history and text is not None:
-                allowed = await publishing.apublish_for(user, match, text, about)
-            else:
-                allowed = await publishing.amay_publish(user, match)
-        if not allowed:
-            return Error.PERMISSION_DENIED
+        about = wire.about(self._info(match.topic), None)
         if not match.declaration.history:
-            passing = Passing(match.topic, text or "", about, blob if text is None else None)
-            if not await self._hub.doors.broker.send(match.topic, passing):
-                return Error.INTERNAL
+            return await self._passed(match, Passing(match.topic, text or "", about, blob))
+        async with self._publishing, self._reader.turns.one():
+            user = self._reader.person.user
+            put = await publishing.apublish_for(user, match, text or "", about)
+        if not put.allowed:
+            return Error.PERMISSION_DENIED
+        if put.unnumbered:
+            await publishing.numbered(match.topic, put.unnumbered)
         return messages.Published()
+
+    async def _passed(self, match: Match, passing: Passing) -> Found:
+        """Publish what no log keeps."""
+        async with self._publishing:
+            async with self._reader.turns.one():
+                allowed = await publishing.amay_publish(self._reader.person.user, match)
+            if not allowed:
+                return Error.PERMISSION_DENIED
+            sent = await self._hub.doors.broker.send(match.topic, passing)
+            return messages.Published() if sent else Error.INTERNAL
 
     def _info(self, topic: str) -> messages.ClientInfo:
         member = self._member(topic)

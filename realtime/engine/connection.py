@@ -23,7 +23,7 @@ from realtime.engine.outlet import Outlet, size_of
 from realtime.protocol.codec import text
 from realtime.protocol.codec.base import Inappropriate, Malformed
 from realtime.protocol.codes import Disconnect, Error
-from realtime.protocol.commands import Pong, Publish
+from realtime.protocol.commands import Pong
 from realtime.protocol.effects import Ask, Authenticate, Close, Hear, Join, Leave, Send
 from realtime.protocol.session import Session
 
@@ -68,7 +68,6 @@ class Connection:
         now = self._loop.time()
         self._session = Session(limits=of_session(), now=now)
         self._answers = Answers(hub, self, now)
-        self._publishing = asyncio.Lock()
         self._bucket = Bucket(settings.COMMANDS_PER_S, settings.COMMANDS_BURST, now)
         self._outlet = Outlet(
             codec,
@@ -198,11 +197,7 @@ class Connection:
         return None
 
     async def _answer(self, command: Question) -> None:
-        if isinstance(command, Publish):
-            async with self._publishing:  # what a client publishes keeps its order
-                answer = await self._answers.find(command)
-        else:
-            answer = await self._answers.find(command)
+        answer = await self._answers.find(command)
         if isinstance(answer, Disconnect):
             return self.disconnect(answer)
         self._do(self._session.answered(command, answer, self._loop.time()))

@@ -99,6 +99,7 @@ def query(name: str, parts: dict[str, str] | None = None, **params: Any) -> list
         return found
 
 
+aarrived = pool.awaitable(arrived)
 asince = pool.awaitable(since)
 acontrol_since = pool.awaitable(control_since)
 aheads = pool.awaitable(heads)

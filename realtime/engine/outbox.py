@@ -40,13 +40,23 @@ class Reset:
     topics: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unnumbered:
+    """An entry that waits for the relay; its publication comes after the offset `after`."""
+
+    entry: int
+    after: int
+
+
 def new_epoch() -> str:
     """Eight random letters: the name of one life of a log."""
     return "".join(secrets.choice(string.ascii_letters) for _ in range(8))
 
 
-def put(topic: str, data: str, about: str | None = None, using: str = DEFAULT_DB_ALIAS) -> None:
-    """A publication that is no row's, in the caller's transaction.
+def put(
+    topic: str, data: str, about: str | None = None, using: str = DEFAULT_DB_ALIAS
+) -> Unnumbered | None:
+    """A publication that is no row's, in the caller's transaction. None: it has its number.
 
     `data`: its JSON text; `about`: that of a JSON object with the wire's `info` and `tags`.
     """
@@ -57,6 +67,7 @@ def put(topic: str, data: str, about: str | None = None, using: str = DEFAULT_DB
     with transaction.atomic(using=using), connection.cursor() as cursor:
         for statement in sql.statements(connection.vendor, "put"):
             cursor.execute(statement, params)
+        return Unnumbered(*cursor.fetchone()) if connection.vendor == "postgresql" else None
 
 
 def ask_renewal(topic: str, epoch: str) -> None:

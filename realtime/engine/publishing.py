@@ -5,12 +5,31 @@ A topic that keeps nothing is passed on without the database, after the question
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtime.engine import outbox, people, pool, topics
+import structlog
+from django.db import Error as DatabaseError
+
+from realtime.engine import history, outbox, people, pool, topics
+from realtime.engine.conf import settings
 
 if TYPE_CHECKING:
+    from realtime.engine.outbox import Unnumbered
     from realtime.engine.topics import Match
+
+log = structlog.get_logger(__name__)
+
+FIRST_LOOK_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Whether it is published; `unnumbered`: the relay has not brought it to the log yet."""
+
+    allowed: bool
+    unnumbered: Unnumbered | None = None
 
 
 def may_publish(user_id: str, match: Match) -> bool:
@@ -22,12 +41,31 @@ def may_publish(user_id: str, match: Match) -> bool:
     return user is not None and bool(declaration.allows_publish(user, **match.params))
 
 
-def publish_for(user_id: str, match: Match, data: str, about: str | None) -> bool:
+def publish_for(user_id: str, match: Match, data: str, about: str | None) -> Put:
     """Publish if the user may. `data` is JSON text; `about`: who publishes it."""
-    allowed = may_publish(user_id, match)
-    if allowed:
-        outbox.put(match.topic, data, about)
-    return allowed
+    if not may_publish(user_id, match):
+        return Put(allowed=False)
+    return Put(allowed=True, unnumbered=outbox.put(match.topic, data, about))
+
+
+async def numbered(topic: str, put: Unnumbered) -> bool:
+    """Wait until the log has it, at most PENDING_WAIT_S; committed it is in any case.
+
+    Who is told that it is published finds it in the history.
+    """
+    loop = asyncio.get_running_loop()
+    deadline, pause_s = loop.time() + settings.PENDING_WAIT_S, FIRST_LOOK_S
+    while loop.time() < deadline:
+        await asyncio.sleep(pause_s)
+        pause_s *= 2
+        try:
+            count, _ = await history.aarrived(topic, put.after, [put.entry])
+        except DatabaseError as error:
+            log.warning("publish.unseen", topic=topic, error=repr(error))
+            return False
+        if count:
+            return True
+    return False
 
 
 amay_publish = pool.awaitable(may_publish)

@@ -70,3 +70,21 @@ class Chat(Topic):
 
     def allows(self, user, *, room):
         return True
+
+
+@live
+class Talk(Topic):
+    """Clients publish to it, and it is kept."""
+
+    namespace = "talk"
+    name = "talk:{room}"
+    history = History(size=10)
+    presence = True
+    join_leave = True
+    deltas = True
+
+    def allows(self, user, *, room):
+        return True
+
+    def allows_publish(self, user, *, room):
+        return room != "closed"
