@@ -10,10 +10,10 @@ SETUP = $(if $(PYTHON),$(PYTHON),$(error Tocsin needs Python 3.11 or newer; none
 IN = .venv/bin/python
 
 .PHONY: help run setup setup-dev assets lock proto test check lint types imports sizes floors docs \
-	unit integration browser faults bench bench-smoke clean
+	unit integration conformance conformance-server browser faults bench bench-smoke clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 run: setup ## everything, supervised in this terminal (PORT=8000)
 	@$(IN) -m project.run
@@ -62,6 +62,12 @@ unit: setup-dev ## the tests that need no database
 
 integration: setup-dev ## PostgreSQL, then SQLite
 	@$(IN) -m tools.suite integration
+
+conformance: setup-dev ## the tests of the Python SDK, unmodified, against a server of ours
+	@$(IN) -m tools.suite conformance
+
+conformance-server: setup-dev ## the server for suites of other people's clients, on localhost:8000
+	@$(IN) -m tests.conformance
 
 browser: setup-dev ## Chromium
 	@$(IN) -m tools.suite browser

@@ -23,7 +23,8 @@ from project import probe, servers
 from project.supervisor import Program, Supervisor, ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
@@ -181,25 +182,35 @@ def banner(address: str, took_s: float) -> str:
 
 
 async def main() -> None:
+    options = Options.read(os.environ)
+    demand_free(options)
+    os.environ.setdefault("DEBUG", "true")
+    os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR}/tocsin.sqlite3")
+    await supervise(
+        lambda supervisor: start(supervisor, options),
+        lambda took_s: banner(options.address, took_s),
+    )
+
+
+async def supervise(
+    start: Callable[[Supervisor], Coroutine[Any, Any, None]], banner: Callable[[float], str]
+) -> None:
+    """Start programs, say `banner(seconds)` when they serve, and end them when told to."""
     began = time.monotonic()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     # both, and HUP: a shell starts a background job with INT ignored
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    options = Options.read(os.environ)
-    demand_free(options)
-    os.environ.setdefault("DEBUG", "true")
-    os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR}/tocsin.sqlite3")
     os.environ["PYTHONUNBUFFERED"] = "1"
     supervisor = Supervisor(say)
-    starting = asyncio.create_task(start(supervisor, options))
+    starting = asyncio.create_task(start(supervisor))
     stopping = asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopped.is_set():
             await starting
-            print(banner(options.address, time.monotonic() - began), flush=True)
+            print(banner(time.monotonic() - began), flush=True)
             await stopping
         say("tocsin", "stopping")
     finally:

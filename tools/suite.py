@@ -26,11 +26,12 @@ SYSTEM = "postgresql-system"
 
 @dataclass(frozen=True)
 class Leg:
-    """One command; of a pytest leg the summary shows the last line."""
+    """One command; of one that counts tests the summary shows the last line."""
 
     name: str
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,13 @@ def tool(name: str, *arguments: str, **environment: str) -> Leg:
 
 
 def pytest(name: str, *paths: str, **environment: str) -> Leg:
-    return Leg(name, (PYTHON, "-m", "pytest", "-q", "--durations=3", *paths), environment)
+    command = (PYTHON, "-m", "pytest", "-q", "--durations=3", *paths)
+    return Leg(name, command, environment, counts=True)
+
+
+def conformance(name: str, database: str, which: str) -> Leg:
+    command = (PYTHON, "-m", "tools.conformance", which)
+    return Leg(name, command, {"TOCSIN_TEST_DATABASE": database}, counts=True)
 
 
 # the oldest supported, where the machine has one: what has SQL of its own, for the rest is Django's
@@ -82,13 +89,17 @@ TESTS = {
         pytest("integration on SQLite", "tests/integration", TOCSIN_TEST_DATABASE="sqlite"),
         *OLDER,
     ],
+    "conformance": [
+        conformance("conformance on PostgreSQL", "postgresql", "all"),
+        conformance("conformance on SQLite", "sqlite", "live"),
+    ],
     "browser": [pytest("browser", "tests/browser", DJANGO_ALLOW_ASYNC_UNSAFE="true")],
     "faults": [
         pytest("faults on PostgreSQL", "tests/faults"),
         pytest("faults on SQLite", "tests/faults", TOCSIN_TEST_DATABASE="sqlite"),
     ],
 }
-ALL = [*CHECK, *TESTS["unit"], *TESTS["integration"], *TESTS["browser"], *TESTS["faults"]]
+ALL = [*CHECK, *(leg for goal in TESTS if goal != "docs" for leg in TESTS[goal])]
 GOALS = {**CHECKS, "check": CHECK, **TESTS, "all": ALL}
 
 
@@ -116,7 +127,7 @@ def run(leg: Leg) -> Outcome:
     is_pytest = "pytest" in leg.command
     # an empty folder collects nothing: no test, no failure
     passed = process.returncode in ({0, NOTHING_COLLECTED} if is_pytest else {0})
-    shown = last if is_pytest else ("ok" if passed else "FAILED")
+    shown = last if leg.counts else ("ok" if passed else "FAILED")
     return Outcome(leg, passed, shown, time.monotonic() - began)
 
 

@@ -1,0 +1,79 @@
+"""`make conformance-server`: the server that the suites of other people's clients dial.
+
+An ordinary server – Redis, a database, `manage.py relay` and `manage.py serve` – on localhost:8000,
+which is written into those suites. Its database is new, and goes with it.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from project import servers
+from project.run import RunError, manage, supervise, until_ready
+from project.supervisor import ending
+from tests.conformance.environment import ADDRESS, ENVIRONMENT, HOSTS, PORT
+
+NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+READY = f"""
+  the server for foreign suites is ready:  {ADDRESS.replace("http", "ws")}/connection/websocket
+  stop: Ctrl-C; its database goes with it
+"""
+
+
+def demand_free():
+    """Nobody may hold the port, at any address that is called localhost."""
+    for host in HOSTS:
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, PORT))
+        except OSError as error:
+            if host != HOSTS[0] and error.errno in NO_SUCH_ADDRESS:
+                continue
+            raise RunError(
+                f"port {PORT} on {host} cannot be used ({error.strerror}): the suites dial it and "
+                "no other, so stop what holds it"
+            ) from error
+
+
+def database(folder):
+    """PostgreSQL, or what TOCSIN_TEST_DATABASE names, as of the tests."""
+    if os.environ.get("TOCSIN_TEST_DATABASE") == "sqlite":
+        return contextlib.nullcontext(f"sqlite:///{folder}/tocsin.sqlite3")
+    return servers.postgresql()
+
+
+async def start(supervisor):
+    code = await supervisor.once(manage("tables", "migrate", "--no-input", "--verbosity=0"))
+    if code:
+        raise RunError(f"the tables could not be prepared ({ending(code)}; see above)")
+    supervisor.start(manage("relay", "relay"))
+    supervisor.start(manage("web", "serve", "--host", HOSTS[0], "--port", str(PORT)))
+    await until_ready(ADDRESS)
+
+
+def main():
+    demand_free()
+    # what it starts before it supervises ends by the same signals
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.update(ENVIRONMENT)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-")))
+        os.environ["REDIS_URL"] = stack.enter_context(servers.redis(folder / "redis"))
+        os.environ["DATABASE_URL"] = stack.enter_context(database(folder))
+        asyncio.run(supervise(start, lambda _: READY))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (RunError, servers.ServerError) as error:
+        sys.exit(f"make conformance-server: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
