@@ -49,7 +49,7 @@ class InstantField(models.DateTimeField):
 
 
 class Entry(models.Model):
-    """The outbox: what a transaction changed, until the relay moves it; on SQLite a question of a hub."""
+    """The outbox: what a transaction changed, until the relay moves it; on SQLite a hub's question."""
 
     id = models.BigIntegerField(primary_key=True)
     topics = RawField()

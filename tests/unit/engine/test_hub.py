@@ -328,7 +328,7 @@ def test_who_comes_and_goes_is_shown_and_told(scene):
     watcher.push = lambda pushes: said.append(json.loads(pushes.frame(Form(text)))["push"])
 
     async def come_and_go():
-        scene.hub._move(other.member, came=True)
+        scene.hub.movements.note(other.member, came=True)
         here = await scene.hub.doors.presence.everybody(TOPIC)
         scene.hub.quit(other.member)
         await scene.hub.settled()
