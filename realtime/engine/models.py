@@ -49,7 +49,10 @@ class InstantField(models.DateTimeField):
 
 
 class Entry(models.Model):
-    """The outbox: what a transaction changed, until the relay moves it; on SQLite a hub's question."""
+    """The outbox: what a transaction changed, until the relay moves it.
+
+    On SQLite only hubs write here, when they distrust the log.
+    """
 
     id = models.BigIntegerField(primary_key=True)
     topics = RawField()
