@@ -49,6 +49,10 @@ class RpcError(TocsinError):
         self.failure = Failure(code, message, temporary)
 
 
+class Gone(TocsinError):  # noqa: N818  (says what became of the caller)
+    """The user who calls is none any more; their connection is about to end."""
+
+
 Handler = "Callable[[Call], Any]"
 _methods: dict[str, Callable[[Call], Any]] = {}
 _listeners: list[Callable[[Call], Any]] = []
@@ -91,6 +95,8 @@ async def answer(user: str, client: str, method: str, data: str | None) -> Retur
         return Returned(msgspec.json.encode(found).decode())
     except RpcError as error:
         return error.failure
+    except Gone:
+        return Error.PERMISSION_DENIED
     except TimeoutError:
         log.warning("rpc.slow", method=method)
     except Exception:
@@ -108,6 +114,8 @@ async def hear(user: str, client: str, data: str | None) -> None:
     for function in _listeners:
         try:
             await _call(function, user, client, data)
+        except Gone:
+            return
         except Exception:
             log.exception("message.failed", listener=function.__qualname__)
 
@@ -124,12 +132,18 @@ async def _call(function: Callable[[Call], Any], user: str, client: str, data: s
     value = None if data is None else msgspec.json.decode(data)
     async with asyncio.timeout(settings.RPC_S):
         if inspect.iscoroutinefunction(function):
-            return await function(Call(await _load_user(user), client, value))
+            return await function(Call(_known(await _load_user(user)), client, value))
         return await _run(function, user, client, value)
 
 
 def _in_thread(function: Callable[[Call], Any], user: str, client: str, value: Any) -> Any:
-    return function(Call(people.load_user(user), client, value))
+    return function(Call(_known(people.load_user(user)), client, value))
+
+
+def _known(user: Any) -> Any:
+    if user is None:
+        raise Gone
+    return user
 
 
 _load_user = pool.awaitable(people.load_user)
