@@ -17,9 +17,9 @@ from realtime.engine.answering import Answers
 from realtime.engine.conf import settings
 from realtime.engine.entering import Entered
 from realtime.engine.frames import Style
-from realtime.engine.limits import Bucket, of_session
+from realtime.engine.limits import Bucket, of_session, size_of
 from realtime.engine.members import Credential, Member, Person
-from realtime.engine.outlet import Outlet, size_of
+from realtime.engine.outlet import Outlet
 from realtime.protocol.codec import text
 from realtime.protocol.codec.base import Inappropriate, Malformed
 from realtime.protocol.codes import Disconnect, Error
@@ -232,7 +232,14 @@ class Connection:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # its client would wait for ever: it is told, and comes back
+            log.error("connection.failed", exc_info=error)
+            self.disconnect(Disconnect.INTERNAL)
 
     def _end(self, code: int) -> None:
         if self._ended:

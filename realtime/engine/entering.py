@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from realtime.engine import joining, rpc, tokens, topics
+from realtime.engine import joining, names, rpc, tokens, topics
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import BadTopic, EpochChanged, Unavailable, UnknownTopic
 from realtime.engine.members import Credential, Member
@@ -24,7 +24,7 @@ from realtime.protocol.filters import BadFilter
 from realtime.protocol.messages import Connected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from realtime.engine.hub import Hub
     from realtime.engine.members import Reader
@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 # without a token nobody is let into a topic of such a name
 PRIVATE = "$"
+# some 68 years; a Protobuf client could not be told of more than twice that
+LONGEST_S = 2**31 - 1
 PLAIN = TopicOptions(None, None, {})
 VERSION = "0.1.0"
 with suppress(PackageNotFoundError):
@@ -64,7 +66,7 @@ class Entered:
 
 def ttl_s(expire_at: float | None) -> int | None:
     """Whole seconds until then, at least one: clients read it unconditionally."""
-    return None if expire_at is None else max(1, int(expire_at - time.time()))
+    return None if expire_at is None else max(1, min(int(expire_at - time.time()), LONGEST_S))
 
 
 def is_over(expire_at: float | None) -> bool:
@@ -125,6 +127,8 @@ async def _welcome(
             return answer
         subs[topic] = answer
         members.append(member)
+    if not await _still_theirs(hub, members):
+        return Error.INTERNAL
     welcome = Connected(
         client=reader.client,
         version=VERSION,
@@ -136,11 +140,20 @@ async def _welcome(
     return Entered(welcome, tuple(members))
 
 
+async def _still_theirs(hub: Hub, members: Sequence[Member]) -> bool:
+    """While one topic was opened, another may have been lost, or a revocation have been handled."""
+    while not all(member.clear or member.ended for member in members):
+        for member in members:
+            if not await hub.rights.cleared(member):
+                return False
+    return not any(member.ended for member in members)
+
+
 def _given(user: str, token: ConnectionToken | None) -> Mapping[str, TopicOptions]:
     """The topics that the server subscribes it to without being asked."""
     given: dict[str, TopicOptions] = {}
     if user and settings.PERSONAL_TOPIC:
-        given[f"#{user}"] = PLAIN
+        given[f"{names.LIMIT}{names.quote(user)}"] = PLAIN
     if token is not None:
         given |= dict.fromkeys(token.topics, PLAIN)
         given |= token.subs

@@ -86,3 +86,10 @@ class Seats:
             self._taken[name] -= 1
             if not self._taken[name]:
                 del self._taken[name]
+
+
+def size_of(said: str | bytes) -> int:
+    """In bytes."""
+    if isinstance(said, bytes) or said.isascii():
+        return len(said)
+    return len(said.encode(errors="surrogatepass"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from realtime.engine.backlog import Backlog
 from realtime.engine.conf import settings
 from realtime.engine.frames import Form, Style
-from realtime.engine.limits import Turns
+from realtime.engine.limits import Turns, size_of
 from realtime.protocol.messages import PingPush
 
 if TYPE_CHECKING:
@@ -106,9 +106,3 @@ class Outlet:
             self._backlog.pinged()
             self._send(self._codec.encode(PingPush()))
             self._changed()
-
-
-def size_of(frame: Frame) -> int:
-    if isinstance(frame, bytes) or frame.isascii():
-        return len(frame)
-    return len(frame.encode(errors="surrogatepass"))
