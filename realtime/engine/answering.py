@@ -15,7 +15,7 @@ import structlog
 from realtime.engine import entering, publishing, rpc, tokens, topics, wire
 from realtime.engine.conf import settings
 from realtime.engine.envelope import Passing
-from realtime.engine.limits import Bucket
+from realtime.engine.limits import Bucket, size_of
 from realtime.engine.tokens import ExpiredToken, InvalidToken
 from realtime.protocol import commands, messages
 from realtime.protocol.codes import Disconnect, Error
@@ -73,7 +73,7 @@ class Answers:
         if not self._publish.take(1, asyncio.get_running_loop().time()):
             return Error.TOO_MANY_REQUESTS
         text, blob = _readable(command.data)
-        fits = len(command.data or b"") <= settings.PUBLISH_BYTES
+        fits = size_of(command.data or b"") <= settings.PUBLISH_BYTES
         if not fits or (text is None and (blob is None or not _takes_bytes(match))):
             return Error.BAD_REQUEST
         about = wire.about(self._info(match.topic), None)
@@ -111,6 +111,9 @@ class Answers:
             return Error.NOT_AVAILABLE
         if command.reverse and command.since is not None and not command.since.offset:
             return Error.BAD_REQUEST
+        vouched = self._is_vouched(match.topic)
+        if match.topic.startswith(entering.PRIVATE) and not vouched:
+            return Error.PERMISSION_DENIED
         most = settings.HISTORY_LIMIT
         limit = most if command.limit < 0 else min(command.limit, most)
         async with self._reader.turns.one():
@@ -120,7 +123,7 @@ class Answers:
                 command.since,
                 limit,
                 reverse=command.reverse,
-                vouched=self._is_vouched(match.topic),
+                vouched=vouched,
             )
         if not found.allowed:
             return Error.PERMISSION_DENIED
@@ -133,16 +136,24 @@ class Answers:
     ) -> Found:
         if not match.declaration.presence:
             return Error.NOT_AVAILABLE
-        member = self._member(match.topic)
-        if member is None or not (member.joined and member.clear):
-            async with self._reader.turns.one():
-                user = self._reader.person.user
-                answer = await self._hub.doors.authorise(user, match.topic)
-            if not answer.allowed:
-                return Error.PERMISSION_DENIED
+        why = await self._why_not_present(match.topic)
+        if why is not None:
+            return why
         if isinstance(command, commands.Presence):
             return messages.Present(await self._hub.doors.presence.everybody(match.topic))
         return messages.PresenceCount(*await self._hub.doors.presence.count(match.topic))
+
+    async def _why_not_present(self, topic: str) -> Error | None:
+        member = self._member(topic)
+        if member is not None and member.joined and member.clear:
+            return None
+        if self._is_vouched(topic):
+            return Error.INTERNAL  # held for a moment: it may ask again
+        if topic.startswith(entering.PRIVATE):
+            return Error.PERMISSION_DENIED
+        async with self._reader.turns.one():
+            answer = await self._hub.doors.authorise(self._reader.person.user, topic)
+        return None if answer.allowed else Error.PERMISSION_DENIED
 
     def _member(self, topic: str) -> Member | None:
         return self._hub.rights.register.member(self._reader, topic)

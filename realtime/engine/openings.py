@@ -83,11 +83,12 @@ def open_topic(
         user = people.load_user(user_id)
         if user is None or not (vouched or topics.authorise_now(user, match)):
             return Opening(allowed=False, covers=page.control, position=page.position, mark=0)
-        newest = position and topics.keeps_newest(match.declaration)
-        if newest:
-            before = Position("", max(page.position.offset - 1, 0))
-            page = history.since(match.topic, before, 1)
-        if newest or (position and page.whole and page.complete):
+        recovered = position is not None and page.whole and page.complete
+        if position and topics.keeps_newest(match.declaration):
+            top = page.position
+            page = history.since(match.topic, Position("", max(top.offset - 1, 0)), 1)
+            recovered = bool(page.publications) or (position == top and top.offset > 0)
+        if recovered:
             return Opening(
                 allowed=True,
                 covers=page.control,
@@ -127,7 +128,7 @@ def excerpt(
             rows=limit if allowed else 0,
         )
     epoch, top, control = found[0][:3]
-    if since and since.epoch not in {"", epoch}:
+    if allowed and since and since.epoch not in {"", epoch}:
         raise EpochChanged
     publications = tuple(wire.publication(*row[3:]) for row in found if row[3] is not None)
     return Excerpt(allowed, Position(epoch, top), control, publications)

@@ -38,7 +38,7 @@ def may_publish(user_id: str, match: Match) -> bool:
     if declaration.allows_publish is None or topics.is_latest(declaration):
         return False
     user = people.load_user(user_id)
-    return user is not None and bool(declaration.allows_publish(user, **match.params))
+    return user is not None and topics.permits(declaration.allows_publish, user, match)
 
 
 def publish_for(user_id: str, match: Match, data: str, about: str | None) -> Put:

@@ -21,12 +21,12 @@ from realtime.engine.exceptions import BadTopic, UnknownTopic
 from realtime.engine.names import limited_to, namespace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 __all__ = [
     "Authorisation", "History", "Latest", "Match", "Topic", "authorise", "authorise_now",
     "has_rows", "is_latest", "keeps_newest", "limited_to", "live", "match",
-    "models_of", "namespace_of", "registry", "rows",
+    "models_of", "namespace_of", "permits", "registry", "rows",
 ]  # fmt: skip
 
 log = structlog.get_logger(__name__)
@@ -246,22 +246,28 @@ class Authorisation:
 
 
 def authorise_now(user: Any, match: Match) -> bool:
-    """May this person subscribe? An `allows` that raises has said no.
+    """May this person subscribe?"""
+    return permits(match.declaration.allows, user, match)
 
-    A database that does not answer has said nothing: its error passes, and it is asked again.
+
+def permits(rule: Callable[..., bool], user: Any, match: Match) -> bool:
+    """What a rule of the declaration says of somebody whom the name of the topic does not exclude.
+
+    A rule that raises has said no. A database that does not answer has said nothing: its error
+    passes, and it is asked again.
     """
     named = limited_to(match.topic)
     if not user.is_authenticated:
         if named is not None or not match.declaration.anonymous:
             return False
-    elif named is not None and str(user.pk) not in named:
+    elif named is not None and names.quote(str(user.pk)) not in named:
         return False
     try:
-        return bool(match.declaration.allows(user, **match.params))
+        return bool(rule(user, **match.params))
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        log.exception("allows.failed", namespace=namespace_of(match.topic))
+        log.exception("allows.failed", namespace=namespace_of(match.topic), rule=rule.__name__)
         return False
 
 
