@@ -1,5 +1,6 @@
 """What a client reads in a frame of either form, by the decoder of its own SDK."""
 
+import base64
 import json
 
 from centrifuge import codecs
@@ -19,11 +20,39 @@ def replies(frame):
     return found
 
 
-def commands(codec_name, *found):
-    """Commands as dicts, as the SDK frames them."""
-    if codec_name == "centrifuge-json":
-        return codecs._JsonCodec.encode_commands(found)
-    return codecs._ProtobufCodec.encode_commands(found)
+def command(frame_of, said):
+    """One command as the SDK frames it; `frame_of` is a text for JSON, bytes for Protobuf."""
+    if frame_of is str:
+        return codecs._JsonCodec.encode_commands([said])
+    return codecs._ProtobufCodec.encode_commands([_in_base64(said)])
+
+
+def readable(reply):
+    """With the values that bytes are the JSON of: the same, whichever form it was read in."""
+    if isinstance(reply, dict):
+        return {key: readable(value) for key, value in reply.items()}
+    if isinstance(reply, list):
+        return [readable(value) for value in reply]
+    if isinstance(reply, bytes):
+        try:
+            return json.loads(reply)
+        except ValueError:
+            return reply
+    return reply
+
+
+def _in_base64(said):
+    """As the SDK takes data for Protobuf: the text of the JSON, or bytes."""
+    if not isinstance(said, dict):
+        return said
+    return {
+        key: _data(value) if key == "data" else _in_base64(value) for key, value in said.items()
+    }
+
+
+def _data(value):
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.b64encode(data).decode()
 
 
 def as_dict(message):

@@ -1,7 +1,6 @@
 """A client of the Centrifuge protocol for tests, and the sessions it signs in with."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -20,11 +19,13 @@ from django.db import connection
 
 from realtime import routing
 from realtime.engine import hub, pool
+from tests import frames
 from tests.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_S = 20.0
 ORIGIN = "http://localhost"
+PROTOBUF = "centrifuge-protobuf"
 
 
 def sign_in(user):
@@ -42,11 +43,15 @@ def sign_out(key):
 
 
 class Client:
-    """Says commands, remembers everything it heard. `wire` sends and receives frames."""
+    """Says commands, remembers everything it heard. `wire` sends and receives frames.
 
-    def __init__(self, wire):
-        self.wire = wire
+    `form`: of its frames, str for JSON or bytes for Protobuf; what it heard reads the same.
+    """
+
+    def __init__(self, wire, form=str):
+        self.wire, self.form = wire, form
         self.heard = []
+        self.said = []  # the same, with data as it came
         self.closed = None
         self._id = 0
 
@@ -54,15 +59,19 @@ class Client:
         """Send one command and give its reply."""
         self._id += 1
         number = self._id
-        await self.wire.send(json.dumps({"id": number, **command}))
+        await self.say(id=number, **command)
         return await self.until(lambda: self.reply(number))
+
+    async def say(self, **command):
+        """Send what nobody answers."""
+        await self.wire.send(frames.command(self.form, command))
 
     async def connect(self, **request):
         return await self.ask(connect=request)
 
-    async def subscribe(self, topic, position=None):
+    async def subscribe(self, topic, position=None, **request):
         since = {} if position is None else {"recover": True, **position}
-        return await self.ask(subscribe={"channel": topic, "flag": 1, **since})
+        return await self.ask(subscribe={"channel": topic, "flag": 1, **since, **request})
 
     def reply(self, number):
         return next((reply for reply in self.heard if reply.get("id") == number), None)
@@ -73,6 +82,11 @@ class Client:
 
     def publications(self, topic):
         return self.pushes("pub", topic)
+
+    def raw(self, topic):
+        """Publications with their data as it came: the text or the bytes of it."""
+        pushes = [reply.get("push", {}) for reply in self.said]
+        return [push["pub"] for push in pushes if push.get("channel") == topic and "pub" in push]
 
     async def until(self, fact, deadline_s=DEADLINE_S):
         """Listen until `fact()` is true, and give it."""
@@ -99,11 +113,12 @@ class Client:
         if isinstance(frame, int):
             self.closed = frame
             return
-        for line in frame.split("\n"):
-            message = json.loads(line)
+        for said in frames.replies(frame):
+            message = frames.readable(said)
+            self.said.append(said)
             self.heard.append(message)
             if message == {}:
-                await self.wire.send("{}")
+                await self.say()
 
 
 class InProcess:
@@ -123,7 +138,7 @@ class InProcess:
         message = await asyncio.wait_for(self.communicator.output_queue.get(), within_s)
         if message["type"] == "websocket.close":
             return message["code"]
-        return message["text"]
+        return message["text"] if message.get("text") is not None else message["bytes"]
 
 
 def handshake(session_key="", *, origin=ORIGIN, subprotocols=None, headers=()):
@@ -141,18 +156,19 @@ def handshake(session_key="", *, origin=ORIGIN, subprotocols=None, headers=()):
 async def opened(session_key="", **options):
     """A client whose socket is open, in the test's own process."""
     communicator = handshake(session_key, **options)
+    asked = options.get("subprotocols") or ()
     accepted, _ = await communicator.connect()
     assert accepted
     try:
-        yield Client(InProcess(communicator))
+        yield Client(InProcess(communicator), bytes if PROTOBUF in asked else str)
     finally:
         await communicator.disconnect()
 
 
 @asynccontextmanager
-async def connected(session_key="", **options):
+async def connected(session_key="", *, token="", **options):
     async with opened(session_key, **options) as client:
-        reply = await client.connect()
+        reply = await client.connect(**{"token": token} if token else {})
         assert "connect" in reply, reply
         yield client
 

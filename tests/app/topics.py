@@ -88,3 +88,83 @@ class Talk(Topic):
 
     def allows_publish(self, user, *, room):
         return room != "closed"
+
+
+@live
+class Rooms(Topic):
+    """Passed on to whoever is there; who is there may be asked."""
+
+    namespace = "room"
+    name = "room:{room}"
+    presence = True
+    join_leave = True
+    binary = True
+
+    def allows(self, user, *, room):
+        return room != "closed"
+
+    def allows_publish(self, user, *, room):
+        return room != "quiet"
+
+
+@live
+class Journals(Topic):
+    """Kept: said as differences, and everybody hears who comes."""
+
+    namespace = "journal"
+    name = ["journal:{room}", "journal:of:#{owner}"]
+    history = History(size=5)
+    presence = True
+    join_leave = "always"
+    deltas = True
+
+    def allows(self, user, *, room=None, owner=None):
+        return room != "closed"
+
+    def allows_publish(self, user, *, room=None, owner=None):
+        return True
+
+
+@live
+class Secrets(Topic):
+    """Nobody is let in without a token, whatever its rule says."""
+
+    namespace = "$secret"
+    name = "$secret:{room}"
+    history = History(size=5)
+    presence = True
+
+    def allows(self, user, *, room):
+        return True
+
+
+@live
+class Newests(Topic):
+    """Who comes back is brought the newest alone."""
+
+    namespace = "newest"
+    name = "newest:{room}"
+    history = History(size=3, newest=True)
+
+    def allows(self, user, *, room):
+        return True
+
+    def allows_publish(self, user, *, room):
+        return True
+
+
+@live
+class Personal(Topic):
+    """What a person is subscribed to by the server, where PERSONAL_TOPIC says so."""
+
+    namespace = ""
+    name = "#{owner}"
+    history = History(size=5)
+    join_leave = "always"
+    presence = True
+
+    def allows(self, user, *, owner):
+        return True
+
+    def allows_publish(self, user, *, owner):
+        return True
