@@ -42,3 +42,10 @@ def greet(call):
     if call.data == {"ask": "too much"}:
         raise RpcError(470, "not today")
     return None
+
+
+@rpc("say")
+def say(call):
+    if call.data == "no":
+        raise RpcError(444, "not that")
+    return {"user": call.user.get_username(), "said": call.data}

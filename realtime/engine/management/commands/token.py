@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from realtime.engine import tokens
+from realtime.engine.management import people
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -38,9 +38,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = _user(options["user"])
-        if not user.is_active:
-            raise CommandError(f"{user.get_username()} is deactivated: a token would open nothing")
+        user = people.active(options["user"])
         arguments: dict[str, Any] = {"topic": options["topic"], "channels": options["channel"]}
         if options["info"] is not None:
             arguments["info"] = _json(options["info"])
@@ -50,25 +48,6 @@ class Command(BaseCommand):
             self.stdout.write(tokens.issue(str(user.pk), **arguments))
         except (ImproperlyConfigured, ValueError) as error:
             raise CommandError(str(error)) from error
-
-
-def _user(asked: str) -> Any:
-    """Somebody by id or by name; whoever could be two people is neither."""
-    model = get_user_model()
-    people = model._default_manager.all()  # noqa: SLF001
-    try:
-        by_id = people.filter(pk=asked).first()
-    except (ValueError, ValidationError, OverflowError):
-        by_id = None
-    by_name = people.filter(**{model.USERNAME_FIELD: asked}).first()
-    if by_id and by_name and by_id != by_name:
-        raise CommandError(
-            f'"{asked}" is the id of {by_id.get_username()} and the name of the user with the id '
-            f"{by_name.pk}: say {by_id.get_username()} or {by_name.pk}"
-        )
-    if found := by_id or by_name:
-        return found
-    raise CommandError(f'no user has the id or the name "{asked}"')
 
 
 def _json(text: str) -> Any:
