@@ -5,8 +5,12 @@ from pathlib import Path
 
 from django.core.management import get_commands, load_command_class
 
+from realtime.protocol import filters
+from realtime.protocol.client_pb2 import Command
+
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = (ROOT / "docs" / "reference" / "settings.md").read_text()
+PROTOCOL = (ROOT / "docs" / "reference" / "protocol.md").read_text()
 COMMANDS = (ROOT / "docs" / "reference" / "commands.md").read_text()
 OURS = ("realtime.", "project")
 # of make run, the tests and Docker Compose: read elsewhere than in project/settings.py
@@ -55,3 +59,17 @@ def test_make_targets_are_documented():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     assert headings(COMMANDS, r"^\| `make ([a-z-]+)`") == targets
+
+
+def test_commands_of_the_protocol_are_documented():
+    table = PROTOCOL.split("| command | what is done")[1].split("\n\n")[0]
+    named = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    fields = {field.name for field in Command.DESCRIPTOR.fields} - {"id"}
+    assert set(re.findall(r"`(\w+)`", "".join(named))) == fields
+
+
+def test_limits_of_the_protocol_are_documented():
+    assert set(re.findall(r"`(TOCSIN_\w+)`", PROTOCOL)) <= headings(SETTINGS, r"^### (TOCSIN_\w+)$")
+    most = (filters.MAX_DEPTH, filters.MAX_NODES, filters.MAX_VALUES, filters.MAX_NUMBER)
+    said = "at most {} levels, {} nodes and {} values; a number in it or in a tag at most {} char"
+    assert said.format(*most) in " ".join(PROTOCOL.split())
