@@ -65,6 +65,11 @@ class Broker:
     def healthy(self) -> bool:
         return bool(self._name) and time.monotonic() - self._heard_at < QUIET_S
 
+    @property
+    def reachable(self) -> bool:
+        """It has a mailbox, and the last that Redis was asked it answered."""
+        return bool(self._name) and time.monotonic() >= self._open_until
+
     # --- Out
 
     async def publish(self, topic: str, epoch: str, publications: Sequence[Publication]) -> bool:
@@ -120,7 +125,7 @@ class Broker:
     async def join(self, topic: str) -> None:
         """Hear the topic from now on; while Redis is away, from its return on."""
         self._wanted.add(topic)
-        if self._name and time.monotonic() >= self._open_until:
+        if self.reachable:
             await self._join(topic)
 
     async def leave(self, topic: str) -> None:

@@ -69,6 +69,8 @@ class Hub:
                 self.control = (await self.doors.heads([CONTROL]))[CONTROL]
             if not self._running:
                 self._running = True
+                # with a mailbox, the first to come hears what it sends itself
+                await self.doors.broker.start()
                 await self.doors.presence.start()
                 self.tasks.keep(self._listen)
                 self.tasks.keep(self.upkeep.watch)
@@ -93,7 +95,7 @@ class Hub:
         feed.add(member)
         member.grant.needs = self.control_offset
         self.rights.register.add(member)
-        if self.doors.broker.healthy:
+        if self.doors.broker.reachable:
             await self.groups.settle(member.topic)
         else:
             self.tasks.spawn(self.groups.settle(member.topic))

@@ -623,8 +623,13 @@ async def test_who_calls_too_fast_is_told(way, key):
 
 async def test_nobody_calls_in_the_name_of_who_is_gone(way, ada, key):
     """The news of it has not come yet."""
+
+    async def nothing():
+        pass
+
+    way.upkeep.audit = nothing
+    way.upkeep.want_control = lambda offset: None
     async with connected(key) as client:
-        way.upkeep.want_control = lambda offset: None
         ada.is_active = False
         await in_database(ada.save)
         for method in ("echo", "echo.async"):

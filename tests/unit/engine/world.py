@@ -255,6 +255,13 @@ class Layer:
         self.healthy = True
         self.groups = set()
 
+    @property
+    def reachable(self):
+        return self.healthy
+
+    async def start(self):
+        pass
+
     async def listen(self):
         await asyncio.Event().wait()
         yield
