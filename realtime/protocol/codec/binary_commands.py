@@ -33,7 +33,8 @@ def decode(frame: Frame, max_commands: int) -> list[commands.Command]:
             if wire is None:
                 raise Malformed("a message that ends too early")
             found.append(_command(wire))
-    except (DecodeError, ValueError, RecursionError) as error:
+    # a length that no memory has is an OverflowError
+    except (DecodeError, ValueError, RecursionError, OverflowError) as error:
         raise Malformed(str(error)) from error
     return found
 

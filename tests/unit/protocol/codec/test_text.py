@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from realtime.protocol import codes, commands, messages
 from realtime.protocol.codec import text as codec
-from realtime.protocol.codec.base import Malformed
+from realtime.protocol.codec.base import Inappropriate, Malformed
 from realtime.protocol.messages import Position, Publication
+from tests.unit.protocol.codec.golden import COMMANDS, MESSAGES
 
 
 def decode(frame, most=16):
@@ -255,6 +256,35 @@ def test_a_subscribe_says_what_the_client_said(number, channel, since, strict, f
     assert command == commands.Subscribe(number, channel, since=since, strict=strict, filter=wants)
 
 
+@pytest.mark.parametrize(("command", "frame", "_"), COMMANDS.values(), ids=COMMANDS)
+def test_every_command_is_read_as_in_protobuf(command, frame, _):
+    assert decode(frame) == [command]
+
+
+@pytest.mark.parametrize(
+    ("tf", "node"),
+    [
+        ({}, commands.Node()),
+        (
+            {"op": "not", "nodes": [{"key": "k", "cmp": "in", "vals": ["a", "b"]}]},
+            commands.Node("not", nodes=(commands.Node(key="k", cmp="in", vals=("a", "b")),)),
+        ),
+    ],
+)
+def test_a_filter_is_read_as_a_tree(tf, node):
+    [command] = decode(json.dumps({"id": 1, "subscribe": {"channel": "a", "tf": tf}}))
+    assert command.filter == node
+
+
+def test_a_connect_says_where_the_client_stands_in_topics_of_the_server():
+    subs = {"#5": {"recover": True, "offset": 3, "epoch": "e"}, "b": {}}
+    [command] = decode(json.dumps({"id": 1, "connect": {"subs": subs}}))
+    assert command.subs == {
+        "#5": commands.Subscribe(1, "#5", since=Position("e", 3)),
+        "b": commands.Subscribe(1, "b"),
+    }
+
+
 # --- Replies and pushes -----------------------------------------------------------------------
 
 
@@ -322,6 +352,30 @@ def test_a_subscribe_says_what_the_client_said(number, channel, since, strict, f
 def test_a_message_is_written(message, frame):
     assert codec.encode(message) == frame
     json.loads(frame)
+
+
+@pytest.mark.parametrize(("message", "frame", "_"), MESSAGES.values(), ids=MESSAGES)
+def test_every_message_is_written_as_in_protobuf(message, frame, _):
+    assert codec.encode(message) == frame
+    json.loads(frame)
+
+
+def test_to_who_reads_differences_data_is_a_text():
+    whole = json.loads(codec.publication_push("a", pub(7), quoted=True))
+    assert whole["push"]["pub"] == {"data": '{"n":1}', "offset": 7}
+    delta = json.loads(codec.publication_push("a", pub(7), quoted=True, delta=b"1\n1:x;"))
+    assert delta["push"]["pub"] == {"data": "1\n1:x;", "offset": 7, "delta": True}
+    result = messages.Subscribed(
+        Position("e", 6), recovered=True, publications=(pub(7),), delta=True
+    )
+    said = json.loads(codec.encode(messages.Reply(1, result)))["subscribe"]
+    assert said["publications"] == [{"data": '{"n":1}', "offset": 7}]
+    assert said["delta"] is True
+
+
+def test_bytes_cannot_be_said_in_json():
+    with pytest.raises(Inappropriate):
+        codec.publication_push("a", Publication(0, "", None, "p", 0, 0, None, b"\xff"))
 
 
 def test_several_messages_go_in_one_frame():
