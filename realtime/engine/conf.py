@@ -45,6 +45,7 @@ SETTINGS = (
         "RELAY_METRICS_PORT", 0, "", "Where a relay on this machine gives its metrics; 0: off."
     ),
     Setting("BROKER_TIMEOUT_S", 0.2, "s", "The longest that anything waits for Redis."),
+    Setting("EMULATION_S", 3.0, "s", "How long a command over HTTP may look for its connection."),
     Setting("BROKER_QUEUE", 10_000, "messages", "Unread messages from Redis; more are dropped."),
     Setting("PRESENCE_BEAT_S", 3.0, "s", "How often a process says in Redis that it lives."),
     Setting("PRESENCE_TTL_S", 10.0, "s", "How long a process that was killed stays on its topics."),
@@ -63,7 +64,9 @@ SETTINGS = (
     Setting("RPC_S", 5.0, "s", "How long a method may take; else the caller is told 100."),
     Setting("RPC_THREADS", 4, "threads", "How many methods may run at once in a process."),
     Setting("HISTORY_LIMIT", 300, "publications", "The most that one history command gives."),
-    Setting("FRAME_BYTES", 65_536, "bytes", "The largest frame a client may send; else 3501."),
+    Setting(
+        "FRAME_BYTES", 65_536, "bytes", "The largest frame of a client; else 3501, in HTTP 413."
+    ),
     Setting("FRAME_COMMANDS", 256, "commands", "The most in one frame of a client; else 3501."),
     Setting("FRAMES_PER_S", 100.0, "frames", "A client's lasting rate; faster is 3013."),
     Setting("FRAMES_BURST", 1024, "frames", "How many a client may send at once; else 3013."),

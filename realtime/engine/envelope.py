@@ -71,15 +71,38 @@ class Telling(Struct, frozen=True, array_like=True, tag=5):
     data: str
 
 
+class Errand(Struct, frozen=True, array_like=True, tag=6):
+    """A frame for a connection of another process, by the digest of its session.
+
+    `topic` is that process's, `asker` the node of the one that wants to know what became of it.
+    """
+
+    topic: str
+    asker: str
+    number: str
+    session: str
+    data: bytes
+    is_text: bool
+
+
+class Receipt(Struct, frozen=True, array_like=True, tag=7):
+    """Whether the connection that an errand was for is there, and has heard it."""
+
+    topic: str
+    number: str
+    taken: bool
+
+
 class _Batch(Struct, frozen=True, array_like=True, tag=0):
     topic: str
     epoch: str
     rows: list[_Row]
 
 
-Rumour = Batch | Reset | Passing | Movement | Telling
+Rumour = Batch | Reset | Passing | Movement | Telling | Errand | Receipt
 Message = Rumour | Echo
-_decoder = msgspec.msgpack.Decoder(_Batch | Reset | Echo | Passing | Movement | Telling)
+_Wire = _Batch | Reset | Echo | Passing | Movement | Telling | Errand | Receipt
+_decoder = msgspec.msgpack.Decoder(_Wire)
 
 
 class Refused(Exception):  # noqa: N818  (what became of the message)
@@ -101,7 +124,7 @@ def unseal(sealed: object) -> Message:
     """Raises Refused, whatever the bytes are."""
     payload = _opened(sealed, _keys(b"tocsin broker"))
     try:
-        wire: _Batch | Reset | Echo | Passing | Movement | Telling = _decoder.decode(payload)
+        wire: _Wire = _decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise Refused from error
     if isinstance(wire, _Batch):

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from realtime.engine import doors, metrics
+from realtime.engine.emulation import Emulation
 from realtime.engine.envelope import Batch, Movement, Passing, Reset, Telling
 from realtime.engine.exceptions import Unavailable
 from realtime.engine.feed import SLICE, Feed
@@ -42,6 +43,7 @@ class Hub:
     def __init__(self, world: Doors, tuning: Tuning) -> None:
         self.doors, self.tuning = world, tuning
         self.tasks = Tasks()
+        self.emulation = Emulation(world.broker, self.tasks.spawn, self.start)
         self.feeds: dict[str, Feed] = {}
         self.users, self.addresses = Seats(), Seats()
         self.control: Position | None = None
@@ -75,6 +77,7 @@ class Hub:
                 self.tasks.keep(self._listen)
                 self.tasks.keep(self.upkeep.watch)
                 self.tasks.spawn(self.groups.settle(CONTROL))
+                self.emulation.start()
 
     @property
     def control_offset(self) -> int:
@@ -171,7 +174,8 @@ class Hub:
 
     async def _listen(self) -> None:
         async for message in self.doors.broker.listen():
-            self.take(message)
+            if not self.emulation.take(message):
+                self.take(message)
 
     def take(self, message: Rumour) -> None:
         """From the broker: a rumour, judged by offset, epoch and mark."""
@@ -258,11 +262,13 @@ class Hub:
 
     async def drain(self, over_s: float) -> None:
         """Tell every connection to reconnect elsewhere, spread over `over_s`."""
+        self.emulation.close()
         readers = self.rights.register.readers()
         for number, reader in enumerate(readers, start=1):
             reader.disconnect(Disconnect.SHUTDOWN)
             if number % DRAIN_SLICE == 0 and number < len(readers):
                 await asyncio.sleep(over_s * DRAIN_SLICE / len(readers))
+        self.emulation.end()
 
     async def stop(self) -> None:
         await self.tasks.stop()
@@ -288,6 +294,5 @@ def current() -> Hub:
 
 async def drain(window_s: float) -> None:
     """Send this process's connections elsewhere; the server calls it before it stops."""
-    hub = _hubs.get(asyncio.get_running_loop())
-    if hub is not None:
+    if (hub := _hubs.get(asyncio.get_running_loop())) is not None:
         await hub.drain(window_s)
