@@ -12,4 +12,4 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from realtime import routing  # noqa: E402
 
-application = ProtocolTypeRouter({"http": pages, "websocket": routing.websocket})
+application = ProtocolTypeRouter({"http": routing.http(pages), "websocket": routing.websocket})

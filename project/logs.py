@@ -28,8 +28,9 @@ NAMES = {
     "request_cancelled": "request.cancelled",
 }
 PROBES = re.compile(r"^GET /(healthz|readyz|metrics)$")
-# a link that resets a password or confirms an address is a secret; so may be a query
-ONE_TIME = re.compile(r"(/(?:reset/key|confirm-email)/)[^/?\s]+")
+# a link that resets a password or confirms an address is a secret; so may be a query, and so is the
+# first frame of an event stream
+ONE_TIME = re.compile(r"(/(?:reset/key|confirm-email)/)[^/?\s]+|(cf_connect=)\S+")
 QUERY = re.compile(r"\?\S*")
 SHORTEST_SECRET = 8
 OK = 200
@@ -39,13 +40,13 @@ _probed: dict[str, int] = {}  # what each probe was answered last
 def requests(_: object, __: str, event: EventDict) -> EventDict:
     """The house's names; a probe is told when its answer changes; links lose what is secret."""
     name = str(event.get("event"))
-    event["event"] = NAMES.get(name) or ONE_TIME.sub(r"\1…", name)
+    event["event"] = NAMES.get(name) or ONE_TIME.sub(r"\1\2…", name)
     if "request" in event:
         request = str(event["request"])
         probe = name in NAMES and PROBES.match(request)
         if probe and not _changed(request, event.get("code", OK)):
             raise structlog.DropEvent
-        event["request"] = ONE_TIME.sub(r"\1…", QUERY.sub("?…", request))
+        event["request"] = ONE_TIME.sub(r"\1\2…", QUERY.sub("?…", request))
     return event
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -44,7 +45,8 @@ log = structlog.get_logger(__name__)
 class Connection:
     """`send` and `close` put a frame, or the end, on the wire at once and do not wait.
 
-    `unsent`: how many bytes the wire has not taken yet, where that is known.
+    `unsent`: how many bytes the wire has not taken yet, where that is known. `secret`: the client
+    speaks by requests of their own, and this says whose they are.
     """
 
     def __init__(
@@ -57,8 +59,9 @@ class Connection:
         session_key: str = "",
         address: str = "",
         unsent: Callable[[], int] = lambda: 0,
+        secret: str = "",
     ) -> None:
-        self._hub, self._close, self._codec = hub, close, codec
+        self._hub, self._close, self._codec, self._secret = hub, close, codec, secret
         self._loop = asyncio.get_running_loop()
         self._address = address
         self.client = str(uuid.uuid4())
@@ -183,7 +186,11 @@ class Connection:
             return self._do(self._session.refused(answer, now))
         self._members |= {member.topic: member for member in answer.members}
         first_ping_s = entering.first_ping_s()
-        self._do(self._session.connected(answer.welcome, first_ping_s=first_ping_s, now=now))
+        welcome = answer.welcome
+        if self._secret:
+            node = self._hub.emulation.node
+            welcome = replace(welcome, session=self._secret, node=node)
+        self._do(self._session.connected(welcome, first_ping_s=first_ping_s, now=now))
         for member in answer.members:
             self._hub.begin(member)
         return None

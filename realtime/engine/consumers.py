@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
 from realtime.engine import hub
 from realtime.engine.connection import Connection
 from realtime.engine.handshake import Handshake
+from realtime.engine.outlet import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtime.protocol.codec.base import Frame
-
-log = structlog.get_logger(__name__)
 
 
 class RealtimeConsumer(AsyncConsumer):
@@ -66,14 +64,4 @@ class RealtimeConsumer(AsyncConsumer):
             raise
 
     def _put(self, message: dict[str, Any]) -> None:
-        """Send without waiting: Daphne takes everything at once (daphne/server.py:288)."""
-        sending = self.base_send(message)
-        try:
-            sending.send(None)
-        except StopIteration:
-            return
-        except Exception as error:  # noqa: BLE001  (it is closing; its disconnect is on its way)
-            log.debug("frame.unsent", error=repr(error))
-            return
-        sending.close()
-        raise RuntimeError("this server makes its applications wait; the backlog counts on Daphne")
+        at_once(self.base_send(message))

@@ -20,7 +20,7 @@ CODECS: dict[str, Codec] = {codec.NAME: codec for codec in (binary, text)}
 
 
 class Handshake:
-    """What an upgrade request says about who asks, and from which page."""
+    """What the request says about who asks, and from which page."""
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
@@ -48,7 +48,7 @@ class Handshake:
         name, value = settings.SECURE_PROXY_SSL_HEADER or ("", "")
         header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
         forwarded = bool(name) and self._all(header) == [value]
-        return "https" if forwarded or self._scope.get("scheme") == "wss" else "http"
+        return "https" if forwarded or self._scope.get("scheme") in {"wss", "https"} else "http"
 
     @property
     def acceptable(self) -> bool:
@@ -62,9 +62,20 @@ class Handshake:
         )
 
     @property
+    def _is_by_a_page(self) -> bool:
+        """A page of the site, or of one it trusts, has asked; `acceptable` has judged its Origin.
+
+        To its own site a browser sends no Origin with a GET, but this header, which no page can
+        set: neither another site's nor, with "same-origin", a link from one.
+        """
+        fetched = self._all(b"sec-fetch-site")
+        own = self._scope.get("type") == "http" and fetched == ["same-origin"]
+        return bool(self._all(b"origin")) or own
+
+    @property
     def session_key(self) -> str:
-        """Of the cookie; without an Origin it is nobody's word, and is not read."""
-        if not self._all(b"origin"):
+        """Of the cookie; where no page has asked it is nobody's word, and is not read."""
+        if not self._is_by_a_page:
             return ""
         cookies = parse_cookie("; ".join(self._all(b"cookie")))
         key = str(cookies.get(settings.SESSION_COOKIE_NAME, ""))

@@ -20,7 +20,7 @@ BROKER_HEALTHY = Gauge("tocsin_broker_healthy", "1 while what is sent to Redis c
 PRESENCE_REFUSED = Counter("tocsin_presence_refused", "Clients in Redis that nobody of us signed.")
 PRESENCE_TOO_LARGE = Counter("tocsin_presence_too_large", "Clients not shown: too much to say.")
 
-CONNECTIONS = Gauge("tocsin_connections", "Sockets open in this process.")
+CONNECTIONS = Gauge("tocsin_connections", "Live connections of this process.")
 TOPICS = Gauge("tocsin_topics", "Topics that somebody in this process listens to.")
 UNSUBSCRIBED = Counter("tocsin_unsubscribed", "Subscriptions ended by the server.", ["code"])
 REPAIRED = Counter("tocsin_repaired", "Publications read from the log because Redis lost them.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import structlog
+
 from realtime.engine.backlog import Backlog
 from realtime.engine.conf import settings
 from realtime.engine.frames import Form, Style
@@ -12,11 +14,14 @@ from realtime.engine.limits import Turns, size_of
 from realtime.protocol.messages import PingPush
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
     from realtime.engine.frames import Pushes, Saying
     from realtime.protocol.codec.base import Codec, Frame
     from realtime.protocol.messages import Message
+
+log = structlog.get_logger(__name__)
 
 # questions of one connection to the database
 AT_ONCE = 2
@@ -106,3 +111,16 @@ class Outlet:
             self._backlog.pinged()
             self._send(self._codec.encode(PingPush()))
             self._changed()
+
+
+def at_once(sending: Coroutine[Any, Any, None]) -> None:
+    """Send without waiting: Daphne takes everything at once (daphne/server.py:288)."""
+    try:
+        sending.send(None)
+    except StopIteration:
+        return
+    except Exception as error:  # noqa: BLE001  (it is closing; its disconnect is on its way)
+        log.debug("frame.unsent", error=repr(error))
+        return
+    sending.close()
+    raise RuntimeError("this server makes its applications wait; the backlog counts on Daphne")

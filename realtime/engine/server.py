@@ -116,7 +116,7 @@ class Socket(WebSocketProtocol):
 
 
 class Server(Daphne):
-    """Daphne, but it drains before it stops, and tells a socket how much of it has not left."""
+    """Daphne, but it drains before it stops, and tells a connection how much of it has not left."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
         super().__init__(*values, **named)
@@ -130,7 +130,8 @@ class Server(Daphne):
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
             protocol.codec = Handshake(scope).codec
-            scope["tocsin.unsent"] = functools.partial(unsent, protocol.transport)
+        scope["tocsin.unsent"] = functools.partial(unsent, protocol.transport)
+        scope["tocsin.abort"] = protocol.transport.abortConnection
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> defer.Deferred[None]:

@@ -85,7 +85,7 @@ class Connected:
     pong: bool = True
     ttl_s: int | None = None
     subs: Mapping[str, Subscribed] = field(default_factory=dict)
-    session: str = ""
+    session: str = field(default="", repr=False)
     node: str = ""
 
 

@@ -72,6 +72,16 @@ def test_nginx_knows_every_web_process_and_passes_on_what_is_believed():
         assert f"proxy_set_header {header};" in NGINX
 
 
+def test_nginx_holds_nothing_of_a_live_connection_back_and_logs_no_token_of_it():
+    live = NGINX.partition("location /connection/ {")[2].partition("}")[0]
+    assert "proxy_buffering off;" in live
+    assert "access_log /var/log/nginx/access.log paths;" in live
+    assert "error_log /var/log/nginx/error.log crit;" in live
+    logged = NGINX.partition("log_format paths ")[2].partition(";")[0]
+    assert "$uri" in logged
+    assert not re.search(r"\$(request|request_uri|args|query_string|http_referer)\b", logged)
+
+
 def test_a_web_process_is_given_longer_to_stop_than_its_drain_takes():
     from realtime.engine.conf import settings  # noqa: PLC0415
     from realtime.engine.management.commands.serve import GRACE_S  # noqa: PLC0415

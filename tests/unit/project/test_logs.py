@@ -156,6 +156,13 @@ def test_a_refused_form_shows_no_link_that_is_secret(lines, rf, debug):
     assert "ghi" not in line
 
 
+def test_the_first_frame_of_an_event_stream_is_not_shown(lines):
+    said = lines()
+    path = "/connection/sse?cf_connect=%7B%22token%22:abc/d"
+    logging.getLogger("django.channels.server").info("HTTP GET %s 200 [0.1]", path)
+    assert "HTTP GET /connection/sse?cf_connect=… 200" in json.loads(said()[0])["event"]
+
+
 def test_what_a_client_did_wrong_is_a_warning_without_a_traceback(lines):
     said = lines()
     try:
