@@ -8,19 +8,43 @@ const SIGNED_OUT = new Set([101, 103, 3500, 3503, 3507]);
 
 const SILENT_MS = 30_000; // the server speaks at least every 25 s
 
-let opened = 0;
+let opened = 0; // when the server could first have said what time it is
 let heardAt = 0;
-class TimedSocket extends WebSocket {
-  constructor(...args) {
-    super(...args);
-    this.addEventListener("open", () => (opened = performance.now()));
-    this.addEventListener("message", () => (heardAt = Date.now()));
-  }
+const heard = () => (heardAt = Date.now());
+const opening = () => (opened = performance.now());
+
+// Each of the three ways tells when it was opened and when it has brought something.
+const timed = (Line, opens) =>
+  Line &&
+  class extends Line {
+    constructor(...args) {
+      opening();
+      super(...args);
+      if (opens) this.addEventListener("open", opening);
+      this.addEventListener("message", heard);
+    }
+  };
+async function timedFetch(address, options) {
+  if (address !== `${http}/connection/http_stream`) return fetch(address, options);
+  opening();
+  const { body, status, headers } = await fetch(address, options);
+  const listening = new TransformStream({
+    transform: (chunk, on) => (heard(), on.enqueue(chunk)),
+  });
+  return new Response(body?.pipeThrough(listening), { status, headers });
 }
 
-const scheme = location.protocol === "https:" ? "wss" : "ws";
-const client = new Centrifuge(`${scheme}://${location.host}/connection/websocket`, {
-  websocket: TimedSocket,
+const http = location.origin;
+const ways = [
+  { transport: "websocket", endpoint: `${http.replace(/^http/, "ws")}/connection/websocket` },
+  { transport: "http_stream", endpoint: `${http}/connection/http_stream` },
+  { transport: "sse", endpoint: `${http}/connection/sse` },
+];
+const client = new Centrifuge(ways, {
+  emulationEndpoint: `${http}/emulation`,
+  websocket: timed(globalThis.WebSocket, true) ?? null,
+  eventsource: timed(globalThis.EventSource, false) ?? null,
+  fetch: timedFetch,
   name: "page",
   minReconnectDelay: 200,
 });

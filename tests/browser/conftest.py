@@ -25,7 +25,7 @@ from tests.processes import eventually, free_port
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +120,7 @@ def signed_in(site, browser):
     """Opens a browser of one's own for a person: `signed_in(user, path, color_scheme="dark")`."""
     with contextlib.ExitStack() as stack:
 
-        def open_page(user, path="/", *, cookie=None, **options):
+        def open_page(user, path="/", *, cookie=None, prepare=lambda page: None, **options):
             context = browser.new_context(base_url=site.url, **options)
             stack.callback(context.close)
             value = cookie or cookie_of(user)
@@ -128,6 +128,7 @@ def signed_in(site, browser):
             page = context.new_page()
             page.errors = []
             page.on("pageerror", lambda error: page.errors.append(str(error)))
+            prepare(page)
             page.goto(path)
             return page
 
