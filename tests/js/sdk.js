@@ -1,5 +1,6 @@
 // The JavaScript SDK, in both of its builds, against the server of `make conformance-server`.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { after, describe, test } from "node:test";
 import { Centrifuge as Json } from "centrifuge";
 import { Centrifuge as Protobuf } from "centrifuge/build/protobuf";
@@ -217,6 +218,24 @@ for (const [name, { Centrifuge, pack, unpack }] of Object.entries(BUILDS)) {
       assert.equal(await code(client.history(`${KEPT}a b`, { limit: 1 })), 107);
     });
 
+    test("a token is good though it has expired, and nobody asks for another", async () => {
+      const asked = [];
+      const getToken = async () => asked.push("token") && "";
+      const client = await connected({ token: signed({ sub: "7" }), getToken });
+      const channel = fresh(KEPT);
+      const token = signed({ sub: "7", channel });
+      const heard = await subscribed(client, channel, { token, getToken });
+      const { clients } = await heard.subscription.presence();
+      assert.equal(clients[client._client].user, "7");
+      assert.deepEqual(asked, []);
+
+      const refused = client.newSubscription(fresh(KEPT), { token: "e30.e30.e30" });
+      const ended = new Promise((resolve) => refused.on("unsubscribed", resolve));
+      refused.subscribe();
+      assert.equal((await ended).code, 103);
+      assert.equal(client.state, "connected");
+    });
+
     test("a token that nobody signed is the end", async () => {
       const client = made({ token: "e30.e30.e30" });
       const ended = new Promise((resolve) => client.on("disconnected", resolve));
@@ -231,6 +250,13 @@ for (const [name, { Centrifuge, pack, unpack }] of Object.entries(BUILDS)) {
       assert.equal((await ended).code, 3508);
     });
   });
+}
+
+// A token of 2018, signed as the suites sign theirs.
+function signed(claims) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const text = `${part({ alg: "HS256" })}.${part({ ...claims, exp: 1_514_764_800 })}`;
+  return `${text}.${createHmac("sha256", "secret").update(text).digest("base64url")}`;
 }
 
 // A WebSocket that notes every frame it hears, as text.
