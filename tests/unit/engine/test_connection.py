@@ -293,3 +293,17 @@ def test_who_is_given_up_as_it_joins_is_not_left_among_those_present(scene, monk
     assert wire.code == Disconnect.SLOW.number
     assert TOPIC in scene.world.presence.topics
     assert not scene.world.presence.topics[TOPIC]
+
+
+def test_an_error_of_ours_ends_the_connection_so_that_its_client_comes_back(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+
+    async def fails(command):
+        raise ZeroDivisionError
+
+    wire.connection._answers.find = fails
+    with capture_logs() as lines:
+        wire.say({"id": 9, "rpc": {"method": "m"}})
+    assert wire.code == Disconnect.INTERNAL.number
+    assert [line["event"] for line in lines] == ["connection.failed", "connection.closed"]

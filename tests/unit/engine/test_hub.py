@@ -464,10 +464,17 @@ class HubMachine(RuleBasedStateMachine):
     or after the right was lost. Here: in the end they have it all, or were told.
     """
 
+    def make_world(self, lots, delays):
+        return World(lots, delays, limit=6)
+
+    def all_of(self, rows):
+        """What of its rows a client must have in the end."""
+        return sorted(rows)
+
     @initialize(seed=st.integers(0, 2**16), slow=st.booleans())
     def begin(self, seed, slow):
         delays = (0, 0, 0.01, 0.3, 0.7) if slow else (0, 0, 0.01, 0.05)
-        self.scene = Scene(World(random.Random(seed), delays, limit=6))
+        self.scene = Scene(self.make_world(random.Random(seed), delays))
         self.world, self.hub = self.scene.world, self.scene.hub
         self.clients = []
         self.someone_comes("ada", text, deltas=True)
@@ -573,7 +580,8 @@ class HubMachine(RuleBasedStateMachine):
             assert self.world.complaints == []
 
     def behind(self):
-        return any(c.subscribed and sorted(c.rows) != self.world.rows for c in self.clients)
+        clients = [client for client in self.clients if client.subscribed]
+        return any(self.all_of(c.rows) != self.all_of(self.world.rows) for c in clients)
 
     def teardown(self):
         if not hasattr(self, "scene"):
@@ -586,10 +594,23 @@ class HubMachine(RuleBasedStateMachine):
         for client in self.clients:
             if client.subscribed:
                 assert client.user not in self.world.denied | self.world.gone
-                assert sorted(client.rows) == self.world.rows, client.position
+                rows = self.all_of(client.rows)
+                assert rows == self.all_of(self.world.rows), client.position
             assert client.joining.done()
             assert client.joining.exception() is None
         self.scene.close()
+
+
+class NewestMachine(HubMachine):
+    """The same where who comes back is brought the newest publication alone: in the end they have
+    that one, and what came after they came back, came once.
+    """
+
+    def make_world(self, lots, delays):
+        return World(lots, delays, limit=6, newest=True)
+
+    def all_of(self, rows):
+        return sorted(rows)[-1:]
 
 
 HubMachine.TestCase.settings = settings(
@@ -598,4 +619,6 @@ HubMachine.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+NewestMachine.TestCase.settings = settings(HubMachine.TestCase.settings, max_examples=50)
 test_anything_at_any_moment = HubMachine.TestCase
+test_the_newest_at_any_moment = NewestMachine.TestCase

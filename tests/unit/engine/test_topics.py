@@ -193,3 +193,21 @@ async def test_an_answer_says_what_it_covers(ada):
     assert answer.allowed
     assert answer.covers >= 0
     assert not (await topics.authorise("", f"mail:#{ada.pk}")).allowed
+
+
+def test_a_rule_is_asked_only_about_those_whom_the_name_does_not_exclude():
+    """Whatever the rule says: of reading and of publishing alike."""
+
+    def yes(user, **params):
+        return True
+
+    def says(user, name):
+        return topics.permits(yes, user, topics.match(name))
+
+    assert says(User(pk=42), "mail:#42")
+    assert not says(User(pk=5), "mail:#42")
+    assert not says(AnonymousUser(), "mail:#42")
+    assert not says(AnonymousUser(), "several:1")
+    assert says(AnonymousUser(), "people:all")
+    assert says(people.Stranger("a,b"), "chat:x:#5,a%2Cb")
+    assert not says(people.Stranger("5,6"), "chat:x:#5,6")
