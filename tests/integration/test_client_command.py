@@ -109,10 +109,10 @@ async def test_a_program_reads_lines_of_json(ada, server, form):
         await live.eventually(
             lambda: live.ask("SELECT 1 FROM tocsin_log WHERE topic = 'talk:lobby'")
         )
-        with listening(
-            server.url, TALK, "--user", "ada", "--json", "--count", "1", *asks, *form
-        ) as listener:
-            code, lines = await listener.ends()
+        with listening(server.url, TALK, "--user", "ada", "--json", *asks, *form) as listener:
+            for event in ("returned", "publication", "join"):
+                await listener.hears(f'"event":"{event}"')
+            code, lines = await listener.ends(signal.SIGINT)
     assert code == 0, lines
     heard = {event["event"]: event for event in listener.events()}
     user = {"user": str(ada.pk), "client": heard["connected"]["client"]}
