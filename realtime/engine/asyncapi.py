@@ -39,8 +39,28 @@ SCHEMES: Mapping[str, Node] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A connection token, sent in the first command and never in the address; "
+        "description": "A connection token, sent in the first command; "
         "a subscription token opens one topic.",
+    },
+}
+
+COMMANDS = "what a client says goes to /emulation. https where a proxy ends TLS."
+SERVERS: Mapping[str, Node] = {
+    "websocket": {
+        "pathname": "/connection/websocket",
+        "protocol": "ws",
+        "description": "wss where a proxy ends TLS. Without a subprotocol it speaks JSON.",
+        "x-subprotocols": [text.NAME, binary.NAME],
+    },
+    "http_stream": {
+        "pathname": "/connection/http_stream",
+        "protocol": "http",
+        "description": f"HTTP streaming, JSON or Protobuf; {COMMANDS}",
+    },
+    "sse": {
+        "pathname": "/connection/sse",
+        "protocol": "http",
+        "description": f"Server-Sent Events, JSON; {COMMANDS}",
     },
 }
 
@@ -59,7 +79,7 @@ def document(declarations: Mapping[str, Topic], version: str) -> Node:
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",
-        "servers": {"websocket": _server()},
+        "servers": {name: _server(**said) for name, said in SERVERS.items()},
         "channels": {k: v for one in described for k, v in one.channels.items()},
         "operations": {k: v for one in described for k, v in one.operations()},
         "components": {
@@ -70,15 +90,12 @@ def document(declarations: Mapping[str, Topic], version: str) -> Node:
     }
 
 
-def _server() -> Node:
+def _server(**said: Any) -> Node:
     return {
         "host": "{host}",
-        "pathname": "/connection/websocket",
-        "protocol": "ws",
-        "description": "wss where a proxy ends TLS. Without a subprotocol it speaks JSON.",
+        **said,
         "variables": {"host": {"default": "localhost:8000", "description": "where it listens"}},
         "security": [_ref("components", "securitySchemes", name) for name in SCHEMES],
-        "x-subprotocols": [text.NAME, binary.NAME],
     }
 
 

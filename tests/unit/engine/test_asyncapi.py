@@ -135,6 +135,10 @@ def test_what_clients_publish_is_received():
 
 
 def test_servers_say_how_to_come_in():
-    server = of_site()["servers"]["websocket"]
+    servers = of_site()["servers"]
+    paths = {server["pathname"] for server in servers.values()}
+    known = {f"/connection/{name}" for name in ("websocket", "http_stream", "sse")}
+    assert paths == known
+    server = servers["websocket"]
     assert server["x-subprotocols"] == ["centrifuge-json", "centrifuge-protobuf"]
     assert [one["$ref"].rsplit("/")[-1] for one in server["security"]] == ["session", "token"]
