@@ -18,7 +18,7 @@ from realtime.engine.history import Page
 from realtime.engine.hub import Hub
 from realtime.engine.limits import Turns
 from realtime.engine.members import Credential, Grant, Member, Person
-from realtime.engine.openings import Opening, Snapshot
+from realtime.engine.openings import Excerpt, Opening, Snapshot
 from realtime.engine.revocation import CONTROL, Identities
 from realtime.engine.topics import Authorisation, History, Latest, Match, Topic
 from realtime.protocol.codec import text
@@ -143,7 +143,7 @@ class World:
             heads=self.heads,
             control_since=self.control_since,
             open_topic=self.open_topic,
-            excerpt=None,
+            excerpt=self.excerpt,
             authorise=self.authorise,
             identify=self.identify,
             ask_renewal=self.ask_renewal,
@@ -220,6 +220,16 @@ class World:
                 newest = self.values(p.entry for p in self.log)
                 rows, pending = Snapshot(json.dumps(sorted(newest.values())), {}), frozenset()
             return Opening(True, covers, top, covers, snapshot=rows, pending=pending)
+
+        return await self._answer(look)
+
+    async def excerpt(self, user, match, since, limit, *, reverse, vouched):
+        def look():
+            after = since.offset if since else 0
+            found = [p for p in self.log if p.offset > after and not reverse]
+            allowed = vouched or self.allowed(user)
+            top = Position(self.epoch, self.top)
+            return Excerpt(allowed, top, len(self.control_log), tuple(found[:limit]))
 
         return await self._answer(look)
 
