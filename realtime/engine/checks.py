@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from django.core.checks import CheckMessage
 
 SECRET = re.compile(r"password|passwd|token|secret|api_?key|private_?key", re.IGNORECASE)
-NAMESPACE = re.compile(r"[A-Za-z0-9_.-]*")
+# with a `$` in front nobody is let in without a token
+NAMESPACE = re.compile(r"\$?[A-Za-z0-9_.-]*")
 DECIMAL_DIGITS = 15  # what SQLite's floats keep
 
 

@@ -178,7 +178,6 @@ def test_a_replaced_row_is_deleted_first():
 
 
 @pytest.mark.sqlite
-@pytest.mark.sqlite
 def test_a_program_without_recursive_triggers_hides_a_replaced_row():
     """A limit, not a promise: the row that went through another unique column stays on screens."""
     gone = Item.objects.create(group="g", title="old", unique=1)
@@ -196,6 +195,7 @@ def test_a_program_without_recursive_triggers_hides_a_replaced_row():
     assert ops() == [("i", str(gone.pk + 1))]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("outer", ["IGNORE", "REPLACE", "FAIL", "ABORT", "ROLLBACK"])
 def test_the_conflict_clause_of_the_writer_changes_nothing_in_the_log(outer):
     with connection.cursor() as cursor:
