@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from realtime.protocol.codes import Unsubscribe
     from realtime.protocol.commands import Connect, Question, Subscribe
     from realtime.protocol.effects import Effect
+    from realtime.protocol.messages import Ending
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +145,7 @@ class Connection:
         metrics.UNSUBSCRIBED.labels(code.number).inc()
         self._do(self._session.unsubscribe(topic, code))
 
-    def disconnect(self, code: Disconnect) -> None:
+    def disconnect(self, code: Ending) -> None:
         self._do(self._session.close(code))
 
     # --- What the session wants

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from realtime.protocol import codes, commands, messages
+from realtime.protocol import commands, messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Hear:
 class Close:
     """Close the socket with this code; the push that announces it was sent before."""
 
-    reason: codes.Disconnect
+    reason: messages.Ending
 
 
 Effect = Send | Authenticate | Join | Leave | Ask | Hear | Close

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from realtime.protocol import codes
 
+_CLOSE_CODES, _LONGEST_REASON = (3000, 4999), 32
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -150,6 +152,25 @@ class Failure:
     temporary: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """An application's own reason to end a connection. Raises ValueError.
+
+    `number`: 3000 to 4999; up to 3499 and from 4000 to 4499 the client comes back. `text`: 1 to 32
+    ASCII characters.
+    """
+
+    number: int
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _CLOSE_CODES[0] <= self.number <= _CLOSE_CODES[1]:
+            raise ValueError(f"the code {self.number} is not between 3000 and 4999")
+        if not 0 < len(self.text) <= _LONGEST_REASON or not self.text.isascii():
+            raise ValueError("the reason of a code has 1 to 32 ASCII characters")
+
+
+Ending = codes.Disconnect | Dismissal
 Refusal = codes.Error | Failure
 Answer = (
     Published | Present | PresenceCount | Recorded | Returned | Refreshed | SubRefreshed | Refusal
@@ -207,7 +228,7 @@ class MessagePush:
 
 @dataclass(frozen=True, slots=True)
 class DisconnectPush:
-    reason: codes.Disconnect
+    reason: Ending
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ class Session:
         self._patience_until = now + limits.connect_s
         self._ping_at = 0.0
         self._pong_by: float | None = None
-        # of the token that brought the client in; None: it does not end
-        self._ends_at: float | None = None
+        # unless a token is renewed by then, the connection ends; None: it does not
+        self.ends_at: float | None = None
 
     @property
     def closed(self) -> bool:
@@ -56,6 +56,11 @@ class Session:
     def is_subscribed(self, topic: str) -> bool:
         """The subscribe was answered with yes: pushes may follow."""
         return self._topics.holds(topic)
+
+    def takes(self, topic: str) -> bool:
+        """The server may subscribe the client to this topic, as things are."""
+        full = len(self._topics) >= self._limits.topics
+        return self._state is _State.READY and topic not in self._topics and not full
 
     # --- What the client says -----------------------------------------------------------------
 
@@ -109,7 +114,7 @@ class Session:
         return self._ask(command)
 
     def _ask(self, command: commands.Question) -> list[Effect]:
-        if isinstance(command, commands.Refresh) and (self._ends_at is None or not command.token):
+        if isinstance(command, commands.Refresh) and (self.ends_at is None or not command.token):
             return self.close(codes.Disconnect.BAD_REQUEST)  # nobody asked for a new token
         error = self._why_no_answer(command)
         return [Ask(command) if error is None else _reply(command.id, error)]
@@ -117,8 +122,7 @@ class Session:
     def _subscribe(self, request: commands.Subscribe) -> list[Effect]:
         if request.delta not in _DELTAS:
             return self.close(codes.Disconnect.BAD_REQUEST)
-        error = self._why_no_join(request)
-        if error is not None:
+        if (error := self._why_no_join(request)) is not None:
             return [_reply(request.id, error)]
         self._topics.ask(request)
         return [Join(request.topic, request)]
@@ -146,8 +150,7 @@ class Session:
 
     def _forget(self, topic: str, error: codes.Error) -> list[Effect]:
         """Give the topic up; a subscribe still under way is answered with `error`."""
-        subscription = self._topics.remove(topic)
-        if subscription is None:
+        if (subscription := self._topics.remove(topic)) is None:
             return []
         asked = subscription.request
         return [Leave(topic)] if asked is None else [Leave(topic), _reply(asked.id, error)]
@@ -162,7 +165,7 @@ class Session:
             return []
         self._state = _State.READY
         self._ping_at = now + first_ping_s
-        self._ends_at = None if welcome.ttl_s is None else now + welcome.ttl_s
+        self.ends_at = None if welcome.ttl_s is None else now + welcome.ttl_s
         for topic, result in welcome.subs.items():
             self._topics.begin(topic, result.ttl_s, now, server=True)
         effects: list[Effect] = [_reply(self._connect_id, welcome)]
@@ -209,7 +212,7 @@ class Session:
             return []
         match command, answer:
             case commands.Refresh(), messages.Refreshed(ttl_s=ttl_s):
-                self._ends_at = None if ttl_s is None else now + ttl_s
+                self.ends_at = None if ttl_s is None else now + ttl_s
             case commands.SubRefresh(topic=topic), messages.SubRefreshed(ttl_s):
                 if self.is_subscribed(topic):
                     self._topics.renew(topic, ttl_s, now)
@@ -219,8 +222,7 @@ class Session:
 
     def subscribe(self, topic: str, result: messages.Subscribed, now: float) -> list[Effect]:
         """The server subscribes the client to a topic; nothing where it holds it, or too many."""
-        full = len(self._topics) >= self._limits.topics
-        if self._state is not _State.READY or topic in self._topics or full:
+        if not self.takes(topic):
             return []
         self._topics.begin(topic, result.ttl_s, now, server=True)
         return [Send(messages.SubscribePush(topic, result))]
@@ -242,7 +244,7 @@ class Session:
         """A message of the server, of no topic."""
         return [Send(messages.MessagePush(data))] if self._state is _State.READY else []
 
-    def close(self, reason: codes.Disconnect) -> list[Effect]:
+    def close(self, reason: messages.Ending) -> list[Effect]:
         """End the connection; its topics need no Leave of their own."""
         if self._state is _State.CLOSED:
             return []
@@ -260,7 +262,7 @@ class Session:
             return None
         if self._state is not _State.READY:
             return self._patience_until
-        ends = [end + GRACE_S for end in (self._ends_at, self._topics.next_end) if end is not None]
+        ends = [end + GRACE_S for end in (self.ends_at, self._topics.next_end) if end is not None]
         pong_by = [] if self._pong_by is None else [self._pong_by]
         return min([self._ping_at, *pong_by, *ends])
 
@@ -268,12 +270,10 @@ class Session:
         """Time has passed: ping, or give up a client that is silent or that may stay no longer."""
         if self.due is None or now < self.due:
             return []
-        reason = self._why_over(now)
-        if reason is not None:
+        if (reason := self._why_over(now)) is not None:
             return self.close(reason)
-        effects: list[Effect] = []
-        for topic in self._topics.ended(now - GRACE_S):
-            effects += self.unsubscribe(topic, codes.Unsubscribe.EXPIRED)
+        over, why = self._topics.ended(now - GRACE_S), codes.Unsubscribe.EXPIRED
+        effects = [effect for topic in over for effect in self.unsubscribe(topic, why)]
         silent = self.closed or now < self._ping_at
         return effects if silent else [*effects, *self._ping(now)]
 
@@ -284,7 +284,7 @@ class Session:
             return codes.Disconnect.STALE
         if self._pong_by is not None and now >= self._pong_by:
             return codes.Disconnect.NO_PONG
-        if self._ends_at is not None and now >= self._ends_at + GRACE_S:
+        if self.ends_at is not None and now >= self.ends_at + GRACE_S:
             return codes.Disconnect.EXPIRED
         return None
 

@@ -15,7 +15,8 @@ from realtime.protocol.codec.base import Frame, Inappropriate
 from realtime.protocol.codec.text_commands import decode
 
 __all__ = [
-    "NAME", "batch", "client_info", "decode", "encode", "publication_push", "quote", "row_data",
+    "NAME", "batch", "client_info", "decode", "encode", "publication_push", "quote", "result",
+    "row_data",
 ]  # fmt: skip
 NAME = "centrifuge-json"
 _quote = msgspec.json.Encoder().encode
@@ -36,6 +37,11 @@ def encode(message: messages.Message) -> str:
         case messages.DisconnectPush(reason):
             return f'{{"push":{{"disconnect":{_reason(reason)}}}}}'
     return _push(message.topic, _of_topic(message))
+
+
+def result(answer: messages.Result) -> str:
+    """The object of a reply alone."""
+    return _RESULTS[type(answer)][1](answer)
 
 
 def batch(frames: Iterable[Frame]) -> str:
@@ -124,7 +130,7 @@ def _publication(
     return f'{{"data":{data}{about}{offset}{ending}}}'
 
 
-def _reason(reason: codes.Disconnect | codes.Unsubscribe) -> str:
+def _reason(reason: messages.Ending | codes.Unsubscribe) -> str:
     return f'{{"code":{reason.number},"reason":{quote(reason.text)}}}'
 
 

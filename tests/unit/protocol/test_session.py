@@ -435,6 +435,32 @@ def test_nothing_is_given_before_the_connect_is_answered():
     assert fresh().subscribe("#5", messages.Subscribed(), 100.0) == []
 
 
+def test_the_server_is_told_beforehand_what_a_client_cannot_be_given():
+    assert ready().takes("b")
+    assert not fresh().takes("b")
+    assert not subscribed("a").takes("a")
+    joining = ready()
+    joining.receive(commands.Subscribe(2, "a"), 100.0)
+    assert not joining.takes("a")
+    full = ready()
+    for topic in ("a", "b", "c"):
+        full.subscribe(topic, messages.Subscribed(), 100.0)
+    assert not full.takes("d")
+
+
+def test_the_server_may_set_an_end():
+    session = ready()
+    session.ends_at = 110.0
+    session.receive(commands.Pong(), 120.0)
+    assert session.due <= 110.0 + GRACE_S
+    assert_closed(session.tick(110.0 + GRACE_S), Disconnect.EXPIRED)
+
+
+def test_an_application_ends_a_connection_in_its_own_words():
+    own = messages.Dismissal(4001, "come back")
+    assert_closed(ready().close(own), own)
+
+
 def test_who_cannot_subscribe_again_by_itself_comes_back_instead():
     effects = given("#5").unsubscribe("#5", Unsubscribe.INSUFFICIENT_STATE)
     assert_closed(effects, Disconnect.INSUFFICIENT_STATE)

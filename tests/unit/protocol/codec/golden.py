@@ -24,6 +24,7 @@ from realtime.protocol.messages import (
     ClientInfo,
     Connected,
     DisconnectPush,
+    Dismissal,
     Failure,
     JoinPush,
     LeavePush,
@@ -377,6 +378,11 @@ MESSAGES = {
         DisconnectPush(Disconnect.BAD_REQUEST),
         '{"push":{"disconnect":{"code":3501,"reason":"bad request"}}}',
         bytes.fromhex("1422125a1008ad1b120b6261642072657175657374"),
+    ),
+    "dismissal": (
+        DisconnectPush(Dismissal(4001, "come back")),
+        '{"push":{"disconnect":{"code":4001,"reason":"come back"}}}',
+        bytes.fromhex("1222105a0e08a11f1209636f6d65206261636b"),
     ),
     "ping": (
         PingPush(),
