@@ -1,6 +1,7 @@
 """What apps call besides `@live`: publish without a row, begin a page with rows, sign a token.
 
-`publish` commits or vanishes with the caller's transaction.
+`publish`, and what is ordered of a user's connections, commits or vanishes with the caller's
+transaction.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from realtime.engine import history, openings, outbox, tokens, topics, triggers, wire
+from realtime.engine import history, openings, orders, outbox, tokens, topics, triggers, wire
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import PublishError, UnknownTopic
 from realtime.protocol import recovery
@@ -49,16 +50,7 @@ def publish(topic: str, data: Any, *, tags: Mapping[str, str] | None = None) -> 
     declaration = topics.match(topic).declaration
     if topics.is_latest(declaration):
         raise PublishError(f'"{topic}" keeps the latest row of each key: write the row instead')
-    try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (TypeError, ValueError) as error:
-        raise PublishError(f'the data for "{topic}" is no JSON: {error}') from error
-    if size > settings.PUBLISH_BYTES:
-        raise PublishError(
-            f'the data for "{topic}" has {size} bytes of JSON; at most {settings.PUBLISH_BYTES} '
-            "can be published: send a reference to it"
-        )
+    text = _json(data, f'the data for "{topic}"')
     try:
         outbox.put(topic, text, wire.about(None, tags))
     except OperationalError as error:
@@ -68,6 +60,58 @@ def publish(topic: str, data: Any, *, tags: Mapping[str, str] | None = None) -> 
                 'nobody can wait for it. Set transaction_mode to "IMMEDIATE".'
             ) from error
         raise
+
+
+def _json(data: Any, what: str) -> str:
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(text.encode())
+    except (TypeError, ValueError) as error:
+        raise PublishError(f"{what} is no JSON: {error}") from error
+    if size > settings.PUBLISH_BYTES:
+        raise PublishError(
+            f"{what} has {size} bytes of JSON; at most {settings.PUBLISH_BYTES} "
+            "can be published: send a reference to it"
+        )
+    return text
+
+
+def message(user: Any, data: Any) -> None:
+    """Tell every connection of a user something that is of no topic, and that nothing keeps.
+
+    `user`, here and below: a user or the id of one. For a message now and then: each is read by
+    every process. Raises PublishError.
+    """
+    orders.give(orders.Say(user=_id(user), data=_json(data, "the message")))
+
+
+def subscribe(user: Any, topic: str, *, client: str = "", data: Any = None) -> None:
+    """Subscribe a user's connections to a topic, whatever its `allows` says, until they end.
+
+    `client`: that connection alone. `data`: what it is told with that.
+    """
+    said = None if data is None else _json(data, "the data")
+    name = topics.match(topic).topic
+    orders.give(orders.Subscribe(user=_id(user), client=client, topic=name, data=said))
+
+
+def unsubscribe(user: Any, topic: str, *, client: str = "") -> None:
+    """End a user's subscriptions of a topic; they may subscribe again."""
+    name = topics.match(topic).topic
+    orders.give(orders.Unsubscribe(user=_id(user), client=client, topic=name))
+
+
+def disconnect(user: Any, *, client: str = "", code: int = 0, reason: str = "") -> None:
+    """End a user's connections; without a `code` they stay away.
+
+    `code`: 3000 to 4999 (docs/reference/codes.md), with a `reason` of at most 32 ASCII characters;
+    else ValueError.
+    """
+    orders.give(orders.Disconnect(user=_id(user), client=client, code=code, reason=reason))
+
+
+def _id(user: Any) -> str:
+    return str(getattr(user, "pk", user))
 
 
 def reset(namespace: str) -> None:

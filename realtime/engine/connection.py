@@ -18,12 +18,13 @@ from realtime.engine.answering import Answers
 from realtime.engine.conf import settings
 from realtime.engine.entering import Entered
 from realtime.engine.frames import Style
+from realtime.engine.gifts import Gifts
 from realtime.engine.limits import Bucket, of_session, size_of
 from realtime.engine.members import Credential, Member, Person
 from realtime.engine.outlet import Outlet
 from realtime.protocol.codec import text
 from realtime.protocol.codec.base import Inappropriate, Malformed
-from realtime.protocol.codes import Disconnect, Error
+from realtime.protocol.codes import Disconnect, Error, Unsubscribe
 from realtime.protocol.commands import Pong
 from realtime.protocol.effects import Ask, Authenticate, Close, Hear, Join, Leave, Send
 from realtime.protocol.session import Session
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 
     from realtime.engine.frames import Pushes, Saying
     from realtime.engine.hub import Hub
+    from realtime.engine.orders import Subscribe as Gift
     from realtime.protocol.codec.base import Codec, Frame
-    from realtime.protocol.codes import Unsubscribe
     from realtime.protocol.commands import Connect, Question, Subscribe
     from realtime.protocol.effects import Effect
-    from realtime.protocol.messages import Ending
+    from realtime.protocol.messages import Ending, Subscribed
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ class Connection:
         self._address = address
         self.client = str(uuid.uuid4())
         self.info: str | None = None
+        self.session = revocation.digest(secret)
         credential = Credential(session_key) if session_key else None
         self.person = Person("", credential, revocation.digest(session_key))
         now = self._loop.time()
@@ -83,6 +85,7 @@ class Connection:
         )
         self.turns = self._outlet.turns
         self._members: dict[str, Member] = {}
+        self._gifts = Gifts(hub, self, takes=self._session.takes, begin=self._given)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.seated = False
@@ -148,6 +151,19 @@ class Connection:
     def disconnect(self, code: Ending) -> None:
         self._do(self._session.close(code))
 
+    def subscribe(self, order: Gift) -> None:
+        self._gifts.give(order)
+
+    def unsubscribe(self, topic: str) -> None:
+        self._gifts.withdraw(topic)
+        if topic in self._members:
+            self.end(topic, Unsubscribe.SERVER)
+
+    def expire(self, at: float | None) -> None:
+        ttl_s = entering.ttl_s(at)
+        self._session.ends_at = None if ttl_s is None else self._loop.time() + ttl_s
+        self._wind()
+
     # --- What the session wants
 
     def _do(self, effects: list[Effect]) -> None:
@@ -204,6 +220,14 @@ class Connection:
         self._hub.begin(member)
         return None
 
+    def _given(self, member: Member, answer: Subscribed) -> bool:
+        told = self._session.subscribe(member.topic, answer, self._loop.time())
+        if told:
+            self._members[member.topic] = member
+            self._do(told)
+            self._hub.begin(member)
+        return bool(told)
+
     async def _answer(self, command: Question) -> None:
         answer = await self._answers.find(command)
         if isinstance(answer, Disconnect):
@@ -258,6 +282,7 @@ class Connection:
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+        self._gifts.stop()
         for member in self._members.values():
             self._hub.quit(member)
         self._members.clear()

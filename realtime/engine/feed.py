@@ -175,6 +175,10 @@ class Feed:
 
     # --- Members and publications out
 
+    def forget(self) -> None:
+        """Keep nothing of what has been published: nobody is brought up to date from it."""
+        self.ring = Ring(self.offset, self._most, self._most_bytes)
+
     def add(self, member: Member) -> None:
         self.members.add(member)
         self.idle_since = None

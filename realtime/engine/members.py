@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realtime.engine.limits import Turns
-    from realtime.protocol.codes import Disconnect, Unsubscribe
+    from realtime.engine.orders import Subscribe
+    from realtime.protocol.codes import Unsubscribe
     from realtime.protocol.filters import Filter
+    from realtime.protocol.messages import Ending
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -74,6 +76,8 @@ class Reader(Protocol):
     # of the connection: its id, and what its token says of it (JSON text)
     client: str
     info: str | None
+    # the digest of what its client says whenever it speaks by requests of their own
+    session: str
     # it counts among its user's connections
     seated: bool
 
@@ -89,7 +93,16 @@ class Reader(Protocol):
     def end(self, topic: str, code: Unsubscribe) -> None:
         """The server has ended the subscription: tell the client."""
 
-    def disconnect(self, code: Disconnect) -> None: ...
+    def disconnect(self, code: Ending) -> None: ...
+
+    def subscribe(self, order: Subscribe) -> None:
+        """The server subscribes the client to a topic, in a while."""
+
+    def unsubscribe(self, topic: str) -> None:
+        """As `end`, for a topic that it holds or is being given."""
+
+    def expire(self, at: float | None) -> None:
+        """The connection ends at this moment (unix seconds), unless its token is renewed."""
 
     def say(self, data: str) -> None:
         """A message of no topic: JSON text."""

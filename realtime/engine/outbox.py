@@ -6,6 +6,7 @@ it is cut in the middle, and nothing is numbered twice.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import string
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from realtime.engine import metrics, pool, sql, wire
 from realtime.engine.names import namespace_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg
 
     from realtime.protocol.messages import Publication
@@ -60,14 +63,35 @@ def put(
 
     `data`: its JSON text; `about`: that of a JSON object with the wire's `info` and `tags`.
     """
-    connection = connections[using]
     params = {
         "topic": topic, "namespace": namespace_of(topic), "data": data, "about": about,
     }  # fmt: skip
+    found = _run("put", params, using)
+    return Unnumbered(*found) if found else None
+
+
+def order(body: str) -> None:
+    """An entry of `!control`, in the caller's transaction. `body`: its JSON text."""
+    _run("order", {"body": body})
+
+
+@contextlib.contextmanager
+def clearing(topic: str) -> Iterator[None]:
+    """Take all that is kept of a topic out of the log, with whatever else is done within."""
+    with transaction.atomic():
+        _run("clear", {"topic": topic})
+        yield
+
+
+def _run(
+    name: str, params: dict[str, Any], using: str = DEFAULT_DB_ALIAS
+) -> tuple[Any, ...] | None:
+    """A script of one transaction; gives the last row."""
+    connection = connections[using]
     with transaction.atomic(using=using), connection.cursor() as cursor:
-        for statement in sql.statements(connection.vendor, "put"):
+        for statement in sql.statements(connection.vendor, name):
             cursor.execute(statement, params)
-        return Unnumbered(*cursor.fetchone()) if connection.vendor == "postgresql" else None
+        return cursor.fetchone() if cursor.description else None
 
 
 def ask_renewal(topic: str, epoch: str) -> None:

@@ -180,8 +180,10 @@ class Match:
 
 def match(topic: str) -> Match:
     """What a name means. Raises BadTopic (107) and UnknownTopic (102)."""
-    if not topic or len(topic) > settings.TOPIC_BYTES or not topic.isascii():
+    if not 0 < len(topic) <= settings.TOPIC_BYTES or not topic.isascii():
         raise BadTopic(f"a topic's name has 1 to {settings.TOPIC_BYTES} ASCII characters")
+    if topic == names.CONTROL:
+        raise BadTopic(f'"{topic}" is the engine\'s own')  # whatever the default namespace matches
     declaration = registry().get(namespace_of(topic))
     if declaration is None:
         known = ", ".join(sorted(registry())) or "none"

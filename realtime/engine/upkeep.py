@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from realtime.engine import metrics, revocation
+from realtime.engine import metrics, orders, revocation
 from realtime.engine.broker import Seldom
 from realtime.engine.feed import Broken, MarkFell
 from realtime.engine.frames import Slot
@@ -170,7 +170,10 @@ class Upkeep:
             hub.restart("the revocations began anew")
             return
         for publication in page.publications:
-            hub.rights.handle(revocation.parse(publication.data), publication.offset)
+            if (order := orders.read(publication)) is not None:
+                orders.obey(order, hub)
+            else:
+                hub.rights.handle(revocation.parse(publication.data), publication.offset)
         offset = page.publications[-1].offset if page.publications else page.position.offset
         if offset <= control.offset:
             # A mark above the head of its own revocations: nothing it says can be trusted
