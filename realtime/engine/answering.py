@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from realtime.engine import entering, publishing, rpc, tokens, topics, wire
-from realtime.engine.conf import settings
+from realtime.engine.conf import VERSION, settings
 from realtime.engine.envelope import Passing
 from realtime.engine.limits import Bucket, size_of
 from realtime.engine.tokens import ExpiredToken, InvalidToken
@@ -186,7 +186,7 @@ class Answers:
         if entering.is_over(token.expire_at):
             return Disconnect.EXPIRED
         ttl_s = entering.ttl_s(token.expire_at)
-        return messages.Refreshed(self._reader.client, entering.VERSION, ttl_s)
+        return messages.Refreshed(self._reader.client, VERSION, ttl_s)
 
     def _sub_refreshed(self, command: commands.SubRefresh) -> Found:
         try:

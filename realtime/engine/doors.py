@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from realtime.engine import broker, history, openings, outbox, presence, revocation, topics
+from realtime.engine import broker, census, history, openings, outbox, presence, revocation, topics
 from realtime.engine.conf import settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
+    from realtime.engine.census import Census
     from realtime.engine.envelope import Rumour
     from realtime.engine.history import Page
     from realtime.engine.members import Credential
@@ -71,6 +72,8 @@ class Doors:
     authorise: Callable[[str, str], Awaitable[Authorisation]]
     identify: Callable[[Iterable[Credential]], Awaitable[Identities]]
     ask_renewal: Callable[[str, str], Awaitable[None]]
+    # not where a hub is all alone
+    census: Census | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def real() -> Doors:
         excerpt=openings.aexcerpt,
         authorise=topics.authorise,
         identify=revocation.aidentify,
+        census=census.Census(),
         ask_renewal=outbox.aask_renewal,
     )
 

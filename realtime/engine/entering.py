@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from realtime.engine import joining, names, rpc, tokens, topics
-from realtime.engine.conf import settings
+from realtime.engine.conf import VERSION, settings
 from realtime.engine.exceptions import BadTopic, EpochChanged, Unavailable, UnknownTopic
 from realtime.engine.members import Credential, Member
 from realtime.engine.tokens import ExpiredToken, InvalidToken, TopicOptions
@@ -40,10 +38,6 @@ PRIVATE = "$"
 # some 68 years; a Protobuf client could not be told of more than twice that
 LONGEST_S = 2**31 - 1
 PLAIN = TopicOptions(None, None, {})
-VERSION = "0.1.0"
-with suppress(PackageNotFoundError):
-    VERSION = version("tocsin")
-
 
 REFUSED: dict[type[Exception], Error] = {
     UnknownTopic: Error.UNKNOWN_CHANNEL,

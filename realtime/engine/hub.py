@@ -76,6 +76,8 @@ class Hub:
                 await self.doors.presence.start()
                 self.tasks.keep(self._listen)
                 self.tasks.keep(self.upkeep.watch)
+                if self.doors.census:
+                    self.tasks.keep(self.upkeep.be_counted)
                 self.tasks.spawn(self.groups.settle(CONTROL))
                 self.emulation.start()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from realtime.engine import metrics, orders, revocation
+from realtime.engine import census, metrics, orders, revocation
 from realtime.engine.broker import Seldom
 from realtime.engine.feed import Broken, MarkFell
 from realtime.engine.frames import Slot
@@ -196,6 +196,16 @@ class Upkeep:
                 await self.audit()
             except Exception as error:  # noqa: BLE001  (as above)
                 self._complain("audit.failed", error)
+
+    async def be_counted(self) -> None:
+        """For the server API: how many are on what, in this process."""
+        hub = self._hub
+        if (counting := hub.doors.census) is None:
+            return
+        try:
+            await counting.keep(lambda: census.count(hub.rights.register, hub.feeds))
+        finally:
+            await counting.leave()
 
     def _complain(self, line: str, error: Exception, **words: str) -> None:
         """One line a minute: the same database fails every question of every topic."""

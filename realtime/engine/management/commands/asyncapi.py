@@ -9,7 +9,7 @@ import yaml
 from django.core.management.base import BaseCommand
 
 from realtime.engine import asyncapi, topics
-from realtime.engine.entering import VERSION
+from realtime.engine.conf import VERSION
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
