@@ -84,6 +84,7 @@ NAVIGATION = [
         _list("Topics", "tag", "engine.head"),
         _page("Publication log", "receipt_long", "engine_log", "engine.view_publication"),
         _list("Namespaces", "folder_open", "engine.namespace"),
+        _list("API keys", "key", "engine.apikey"),
     ),
     _group(
         "Messages",

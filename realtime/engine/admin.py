@@ -1,6 +1,6 @@
-"""The engine's lists in the admin, all to be read only: topics, what waits, namespaces.
+"""The engine's lists in the admin: topics, what waits, namespaces, to be read only; and API keys.
 
-Bodies are personal data: superusers see them, nobody else.
+Bodies are personal data: superusers see them, nobody else. A key is shown once, when it is made.
 """
 
 from __future__ import annotations
@@ -8,21 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from realtime.engine import pages
-from realtime.engine.models import Entry, Head, Namespace, Publication
+from realtime.engine import keys, pages
+from realtime.engine.models import ApiKey, Entry, Head, Namespace, Publication
 from realtime.engine.topics import registry
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
 
 BODY = ("body", "counts")
 
@@ -97,6 +101,94 @@ class NamespaceAdmin(ReadOnly):
     def declared(self, namespace: Namespace) -> str:
         topic = registry().get(namespace.name)
         return f"{type(topic).__module__}.{type(topic).__qualname__}" if topic else "-"
+
+
+class KeyForm(forms.ModelForm):
+    methods = forms.MultipleChoiceField(
+        choices=[(name, name) for name in keys.METHODS],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What a program with this key may call; batch needs no leave of its own.",
+    )
+    topics = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="One prefix a line, such as chat: or ticker:B. Empty: all topics.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "methods", "topics")
+
+    def clean_topics(self) -> list[str]:
+        return sorted(set(self.cleaned_data["topics"].split()))
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    """Keys are made and revoked. None is changed: whoever has it relies on what it was given."""
+
+    form = KeyForm
+    list_display = ("name", "shown", "state", "calls", "covers", "last_used_at", "created_by")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("created_by",)
+    search_fields = ("name", "start")
+    ordering = ("-created_at",)
+    actions = ("revoke",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("name", "methods", "topics")
+        made = ("created_by", "created_at", "last_used_at", "revoked_at")
+        return ("name", "shown", "state", "calls", "covers", *made)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.get_fields(request, obj) if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # who called what should still be known: revoke it
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        obj.created_by_id = request.user.pk
+        obj.secret = keys.endow(obj)
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """The key itself, on a page that nothing keeps: the admin says no-store."""
+        context = {
+            **admin.site.each_context(request),
+            "title": f"The key of {obj}",
+            "secret": obj.secret,
+            "back": reverse("admin:engine_apikey_changelist"),
+        }
+        return TemplateResponse(request, "admin/engine/key_made.html", context)
+
+    @admin.action(description="Revoke the chosen keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
+        for key in chosen.filter(revoked_at=None):
+            self.log_change(request, key, "Revoked.")
+        count = keys.revoke(chosen)
+        messages.success(request, f"Revoked: {count}. They open nothing from now on.")
+
+    @admin.display(description="Key", ordering="start")
+    def shown(self, key: ApiKey) -> str:
+        return f"{key.start}…"
+
+    @display(description="State", label={"Good": "success", "Revoked": "danger"})  # type: ignore[untyped-decorator]  # unfold ships no types
+    def state(self, key: ApiKey) -> str:
+        return "Revoked" if key.revoked_at else "Good"
+
+    @admin.display(description="Methods")
+    def calls(self, key: ApiKey) -> str:
+        return ", ".join(key.methods)
+
+    @admin.display(description="Topics")
+    def covers(self, key: ApiKey) -> str:
+        return ", ".join(f"{prefix}…" for prefix in key.topics) or "all"
 
 
 def _pages() -> list[URLPattern]:

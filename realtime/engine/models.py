@@ -1,6 +1,8 @@
-"""The engine's own tables; `sql/<vendor>/schema.sql` makes them, these classes read them.
+"""The engine's own tables.
 
-They are not managed: a flush of the database leaves the namespaces and their epochs alone.
+`sql/<vendor>/schema.sql` makes those of the log, these classes read them. They are not managed: a
+flush of the database leaves the namespaces and their epochs alone. Those of the server API are
+Django's own.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import models
 
 if TYPE_CHECKING:
@@ -135,3 +138,52 @@ class Life(models.Model):
         managed = False
         db_table = "tocsin_life"
         verbose_name_plural = "lives"
+
+
+class ApiKey(models.Model):
+    """A program's key to the server API. Of the key itself only the hash is kept.
+
+    `start`: its first characters, to be told by. `topics`: prefixes of the topics that it is for;
+    none: all.
+    """
+
+    name = models.CharField(max_length=100)
+    start = models.CharField("key", max_length=16, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    methods = models.JSONField(default=list)
+    topics = models.JSONField(default=list, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        db_table = "tocsin_api_key"
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Outcome(models.Model):
+    """What a publish with an idempotency key (`word`) has done, for whoever asks it again.
+
+    Where `entry` is 0, `epoch` and `offset` are its place in the log ("" and 0: no log keeps it);
+    else the place is behind them, where the log has that entry. `made_at`: unix seconds.
+    """
+
+    key = models.BigIntegerField()
+    topic = models.TextField()
+    word = models.TextField()
+    entry = models.BigIntegerField(default=0)
+    epoch = models.TextField(default="")
+    offset = models.BigIntegerField(default=0)
+    made_at = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        db_table = "tocsin_outcome"
+        constraints = (
+            models.UniqueConstraint(fields=("key", "topic", "word"), name="tocsin_outcome_once"),
+        )

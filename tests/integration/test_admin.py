@@ -36,7 +36,7 @@ LISTS = (
     "/admin/engine/entry/",
     "/admin/engine/namespace/",
 )
-PAGES = (*LISTS, "/admin/engine/relay/", "/admin/engine/log/")
+PAGES = (*LISTS, "/admin/engine/apikey/", "/admin/engine/relay/", "/admin/engine/log/")
 MESSAGE = {"title": "Maintenance", "body": "At noon", "url": "/inbox/", "kind": "maintenance"}
 
 
