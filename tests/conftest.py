@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from django.db import connection
 from hypothesis import settings
 
 from realtime.engine import pool
@@ -22,9 +21,7 @@ def _log(request):
         yield
         return
     request.getfixturevalue("transactional_db")
-    with connection.cursor() as cursor:
-        for table in ("tocsin_entry", "tocsin_log", "tocsin_head"):
-            cursor.execute(f"DELETE FROM {table}")
+    live.empty()
     yield
     live.close_programs()
     pool.close()

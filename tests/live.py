@@ -24,6 +24,13 @@ async def eventually(fact, deadline_s=DEADLINE_S):
     return found
 
 
+def empty():
+    """Nothing in the outbox, the log and the heads."""
+    with connection.cursor() as cursor:
+        for table in ("tocsin_entry", "tocsin_log", "tocsin_head"):
+            cursor.execute(f"DELETE FROM {table}")
+
+
 _programs = []
 
 

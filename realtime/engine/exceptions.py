@@ -8,6 +8,11 @@ TocsinError
 ├── PublishError              data that cannot be published
 ├── TriggerError              the triggers of the database are not what they should be
 ├── EpochChanged              112, the log was begun anew
+├── RequestError              of the server API
+│   ├── BadRequest            107
+│   ├── Forbidden             103, the key is not for that
+│   ├── TooMany               106
+│   └── NotAvailable          108
 ├── TokenError
 │   ├── InvalidToken          3500 on connect, 103 on subscribe
 │   └── ExpiredToken          109, the client brings a new one
@@ -48,6 +53,26 @@ class TriggerError(TocsinError):
 
 class EpochChanged(TocsinError):  # noqa: N818
     """The log was begun anew since this position."""
+
+
+class RequestError(TocsinError):
+    """The request cannot be fulfilled."""
+
+
+class BadRequest(RequestError):  # noqa: N818
+    """The request cannot be read."""
+
+
+class Forbidden(RequestError):  # noqa: N818
+    """The API key is not for this."""
+
+
+class TooMany(RequestError):  # noqa: N818
+    """There is more of it than can be told."""
+
+
+class NotAvailable(RequestError):  # noqa: N818
+    """The topic's declaration does not provide for it."""
 
 
 class TokenError(TocsinError):

@@ -101,4 +101,4 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-afind = pool.awaitable(find)
+afind = pool.awaitable(find, "API_THREADS")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw, Struct
 
-from realtime.engine import outbox
+from realtime.engine import outbox, pool
 from realtime.protocol import codes
 from realtime.protocol.messages import Dismissal
 
@@ -136,3 +136,7 @@ def _obey(order: Any, reader: Reader) -> None:
             reader.expire(at)
         case Say(data=data):
             reader.say(data)
+
+
+agive = pool.awaitable(give, "API_THREADS")
+aforget = pool.awaitable(forget, "API_THREADS")

@@ -8,5 +8,6 @@ urlpatterns = [
     path("healthz", views.healthz),
     path("readyz", views.readyz),
     path("metrics", views.metrics),
+    path("api/<slug:method>", views.server_api),
     path("connection/websocket", views.upgrade_required),
 ]

@@ -1,14 +1,19 @@
-"""For those who watch over the process: is it up, can it work, what does it count."""
+"""For other programs: the server API; and is the process up, can it work, what does it count."""
 
 from __future__ import annotations
 
 import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from realtime.engine import state
+from realtime.engine import hub, keys, requests, state
+from realtime.engine.conf import settings
+from realtime.engine.replies import error
+from realtime.engine.server_api import Api
+from realtime.protocol.codes import Error
 
 log = structlog.get_logger(__name__)
 
@@ -59,3 +64,33 @@ def upgrade_required(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     answer["Upgrade"] = "websocket"
     answer["Connection"] = "Upgrade"
     return answer
+
+
+@csrf_exempt
+@require_POST
+async def server_api(request: HttpRequest, method: str) -> HttpResponse:
+    """One request of a program that has a key; errors but these four are answered with 200."""
+    if method not in requests.METHODS:
+        return JsonResponse(error(Error.METHOD_NOT_FOUND), status=404)
+    try:
+        key = await keys.afind(_key(request))
+    except DatabaseError as failure:
+        log.warning("api.failed", method=method, error=repr(failure))
+        return JsonResponse(error(Error.INTERNAL))
+    if key is None:
+        return JsonResponse(error(Error.UNAUTHORIZED), status=401)
+    body = request.read(settings.API_BYTES + 1)
+    if len(body) > settings.API_BYTES:
+        why = f"more than {settings.API_BYTES} bytes"
+        return JsonResponse(error(Error.BAD_REQUEST, why), status=413)
+    answer = await Api(hub.current(), key).answer(method, body)
+    return HttpResponse(
+        answer, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _key(request: HttpRequest) -> str:
+    """From a header alone: an address would be kept in logs."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    own = text.strip() if scheme.lower() == "apikey" else ""
+    return request.headers.get("X-API-Key", own)

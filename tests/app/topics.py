@@ -168,3 +168,18 @@ class Personal(Topic):
 
     def allows_publish(self, user, *, owner):
         return True
+
+
+@live
+class Lounges(Topic):
+    """Kept, and it tells who is there; other programs publish to it."""
+
+    namespace = "rooms"
+    name = "rooms:{room}"
+    history = History(size=100)
+    presence = True
+    join_leave = True
+    deltas = True
+
+    def allows(self, user, *, room):
+        return room != "private"

@@ -1,6 +1,7 @@
 """The log is kept short, and whoever stands below what was removed is told."""
 
 import json
+import time
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from realtime.engine import history, openings, outbox, topics
 from realtime.engine.leader import retention
 from realtime.engine.leader.desk import PostgresqlDesk, SqliteDesk
 from realtime.engine.leader.sqlite import PatientRetention
+from realtime.engine.models import Outcome
 from realtime.engine.topics import History, Latest, Topic
 from realtime.protocol.messages import Position
 from tests.live import raw, write
@@ -273,3 +275,11 @@ def test_readers_of_the_newest_values_are_right_or_told():
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_what_was_said_with_an_idempotency_key_is_forgotten_in_time(desk):
+    now = int(time.time())
+    for word, age_s in (("new", 10), ("old", 90_000), ("older", 900_000)):
+        Outcome.objects.create(key=1, topic="kept:1", word=word, made_at=now - age_s)
+    retention.Retention(desk).trim()
+    assert list(Outcome.objects.values_list("word", flat=True)) == ["new"]

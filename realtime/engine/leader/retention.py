@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from realtime.engine import metrics, names, outbox, topics
+from realtime.engine.conf import settings
 from realtime.engine.leader.desk import as_json
 from realtime.engine.topics import History, Latest
 
@@ -39,7 +40,7 @@ class Retention:
         return {}
 
     def trim(self) -> int:
-        """Trim one page of topics; the number of publications removed."""
+        """Trim one page of topics; the number of things removed."""
         page = [row[0] for row in self._desk.ask("topic_page", after=self._after, topics=TOPICS)]
         self._after = page[-1] if len(page) == TOPICS else ""
         policies = [policy(topic) for topic in page]
@@ -49,7 +50,7 @@ class Retention:
         removed += self._remove("compact", latest, grace_s=GRACE_S)
         removed += self._remove("bury", latest)
         metrics.TRIMMED.inc(removed)
-        return removed
+        return removed + self._forget_outcomes()
 
     def _remove(self, name: str, policies: list[dict[str, Any]], **params: Any) -> int:
         if not policies:
@@ -66,6 +67,15 @@ class Retention:
             if name != "compact":
                 self._raise_floors(found)
         return len(found)
+
+    def _forget_outcomes(self) -> int:
+        """What publishes with an idempotency key have done is remembered for so long."""
+        age_s = settings.IDEMPOTENCY_S
+        ids = [row[0] for row in self._desk.ask("outdated", age_s=age_s, rows=self._rows)]
+        if ids:
+            with self._desk.together():
+                self._desk.ask("forget", ids=as_json(ids))
+        return len(ids)
 
     def _raise_floors(self, removed: list[tuple[Any, ...]]) -> None:
         floors: dict[str, int] = defaultdict(int)

@@ -8,6 +8,7 @@ FOLDER = Path(sql.__file__).parent
 # an outbox, locks and notifications, a catalogue of functions
 POSTGRESQL_ONLY = {
     "move",
+    "numbered",
     "reset",
     "recent",
     "last_entry",

@@ -63,6 +63,16 @@ def test_a_name_gives_its_columns_in_their_python_types():
     assert topics.match("mail:#42").params == {"id": 42}
 
 
+def test_the_topic_of_the_revocations_is_nobodys(monkeypatch):
+    class Greedy(topics.Topic):
+        namespace = ""
+        name = "!control"
+
+    monkeypatch.setattr(topics, "_declared", [Greedy()])
+    with pytest.raises(BadTopic):
+        topics.match("!control")
+
+
 def test_a_column_of_another_template_is_none():
     assert topics.match("people:all").params == {"username": None}
     assert topics.match("people:ada").params == {"username": "ada"}

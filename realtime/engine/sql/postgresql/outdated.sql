@@ -1,0 +1,3 @@
+-- What may be forgotten of publishes with an idempotency key.
+SELECT id FROM tocsin_outcome WHERE made_at < extract(epoch FROM clock_timestamp()) - %(age_s)s
+ ORDER BY made_at LIMIT %(rows)s

@@ -1,0 +1,1 @@
+DELETE FROM tocsin_outcome WHERE key = %(key)s AND topic = %(topic)s AND word = %(word)s
