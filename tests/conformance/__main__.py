@@ -17,7 +17,7 @@ from pathlib import Path
 from project import servers
 from project.run import RunError, manage, supervise, until_ready
 from project.supervisor import ending
-from tests.conformance.environment import ADDRESS, ENVIRONMENT, HOSTS, PORT
+from tests.conformance.environment import ADDRESS, API_KEY, ENVIRONMENT, HOSTS, PORT
 
 NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 READY = f"""
@@ -49,10 +49,15 @@ def database(folder):
     return servers.postgresql()
 
 
-async def start(supervisor):
-    code = await supervisor.once(manage("tables", "migrate", "--no-input", "--verbosity=0"))
+async def prepare(supervisor, what, *words):
+    code = await supervisor.once(manage(what, *words))
     if code:
-        raise RunError(f"the tables could not be prepared ({ending(code)}; see above)")
+        raise RunError(f"the {what} could not be prepared ({ending(code)}; see above)")
+
+
+async def start(supervisor):
+    await prepare(supervisor, "tables", "migrate", "--no-input", "--verbosity=0")
+    await prepare(supervisor, "key", "apikey", "suites", "--key", API_KEY)
     supervisor.start(manage("relay", "relay"))
     supervisor.start(manage("web", "serve", "--host", HOSTS[0], "--port", str(PORT)))
     await until_ready(ADDRESS)

@@ -5,6 +5,9 @@ PORT = 8000
 # `localhost` is one of these two, and which is tried first is the dialler's choice
 HOSTS = ("127.0.0.1", "::1")
 
+# of the server API, as the suites send it
+API_KEY = "test-api-key"
+
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "tests.conformance.settings",
     "DEBUG": "true",
