@@ -116,7 +116,7 @@ async def _welcome(
     members = []
     for topic, options in given.items():
         member = Member(reader, topic, vouched=True, info=options.info)
-        answer = await give(hub, member, command.subs.get(topic), options.data)
+        answer = await give(hub, member, command.subs.get(topic), options)
         if isinstance(answer, Error):
             return answer
         subs[topic] = answer
@@ -170,9 +170,9 @@ async def subscribe(
     keeps = match.declaration
     member.deltas = bool(request.delta) and keeps.deltas and not topics.is_latest(keeps)
     if token is None:
-        return await _join(hub, member, match, request)
+        return await _join(hub, member, match, request, PLAIN.override)
     member.vouched, member.info = True, token.options.info
-    answer = await _join(hub, member, match, request)
+    answer = await _join(hub, member, match, request, token.options.override)
     if isinstance(answer, Error):
         return answer
     data = token.options.data
@@ -193,7 +193,7 @@ def is_for(token: SubscriptionToken, reader: Reader, topic: str) -> bool:
 
 
 async def give(
-    hub: Hub, member: Member, before: Subscribe | None = None, data: str | None = None
+    hub: Hub, member: Member, before: Subscribe | None = None, options: TopicOptions = PLAIN
 ) -> Subscribed | Error:
     """Join a topic for a client that did not ask; `before`: where it stood in it."""
     try:
@@ -201,15 +201,20 @@ async def give(
     except tuple(REFUSED) as error:
         return REFUSED[type(error)]
     since = before.since if before else None
-    answer = await _join(hub, member, match, Subscribe(0, member.topic, since=since))
-    if isinstance(answer, Error) or data is None:
+    request = Subscribe(0, member.topic, since=since)
+    answer = await _join(hub, member, match, request, options.override)
+    if isinstance(answer, Error) or options.data is None:
         return answer
-    return replace(answer, data=data)
+    return replace(answer, data=options.data)
 
 
-async def _join(hub: Hub, member: Member, match: Match, request: Subscribe) -> Subscribed | Error:
+async def _join(
+    hub: Hub, member: Member, match: Match, request: Subscribe, said: Mapping[str, bool]
+) -> Subscribed | Error:
+    """`said`: by a token, in place of what the declaration says."""
     told = match.declaration.join_leave
-    member.announced = bool(told)
-    member.join_leave = told == "always" or (bool(told) and request.join_leave)
-    member.present = match.declaration.presence
+    always = said.get("force_push_join_leave", told == "always")
+    member.announced = said.get("join_leave", bool(told))
+    member.join_leave = member.announced and (always or request.join_leave)
+    member.present = said.get("presence", match.declaration.presence)
     return await joining.join(hub, member, match, request)

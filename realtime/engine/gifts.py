@@ -9,6 +9,7 @@ import structlog
 
 from realtime.engine import entering
 from realtime.engine.members import Member
+from realtime.engine.tokens import TopicOptions
 from realtime.protocol.codes import Error
 from realtime.protocol.commands import Subscribe
 from realtime.protocol.messages import Position
@@ -66,7 +67,8 @@ class Gifts:
         member = Member(self._reader, order.topic, vouched=True, info=order.info)
         since = Position(*order.since) if order.since else None
         request = Subscribe(0, order.topic, since=since)
-        answer = await entering.give(self._hub, member, request, order.data)
+        options = TopicOptions(order.info, order.data, {})
+        answer = await entering.give(self._hub, member, request, options)
         if isinstance(answer, Error):
             log.info("gift.refused", topic=order.topic, code=answer.number)
         elif not self._begin(member, answer):

@@ -267,6 +267,23 @@ async def test_a_forged_token_opens_nothing_and_one_of_somebody_else_ends_it(way
             assert await client.ended() == 3500
 
 
+async def test_a_token_says_who_is_seen_and_told_of_in_place_of_the_declaration(way, ada, key):
+    quiet = {"presence": {"value": False}, "join_leave": {"value": False}}
+    loud = {"force_push_join_leave": {"value": True}}
+    async with connected(key) as listener, connected(key) as hidden, connected(key) as seen:
+        token = token_of(ada, topic="room:a", override=loud)
+        await listener.subscribe("room:a", token=token)
+        await hidden.subscribe("room:a", token=token_of(ada, topic="room:a", override=quiet))
+        await seen.subscribe("room:a")
+        # its own, that it did not ask for, and of the last to come; of the one between nothing
+        await listener.until(lambda: len(listener.pushes("join", "room:a")) == 2)
+
+        async def stats():
+            return (await seen.ask(presence_stats={"channel": "room:a"}))["presence_stats"]
+
+        await become(stats, {"num_clients": 2, "num_users": 1})
+
+
 async def test_a_subscription_is_renewed_by_a_new_token(way, ada, key, form):
     async with connected(key, **form) as client:
 
