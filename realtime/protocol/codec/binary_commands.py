@@ -26,12 +26,9 @@ def decode(frame: Frame, max_commands: int) -> list[commands.Command]:
     stream = BytesIO(frame)
     found: list[commands.Command] = []
     try:
-        while stream.tell() < len(frame):
+        while (wire := proto.parse_length_prefixed(client_pb2.Command, stream)) is not None:
             if len(found) == max_commands:
                 raise Malformed(f"more than {max_commands} commands in a frame")
-            wire = proto.parse_length_prefixed(client_pb2.Command, stream)
-            if wire is None:
-                raise Malformed("a message that ends too early")
             found.append(_command(wire))
     # a length that no memory has is an OverflowError
     except (DecodeError, ValueError, RecursionError, OverflowError) as error:

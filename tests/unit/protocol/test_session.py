@@ -798,3 +798,12 @@ class SessionMachine(RuleBasedStateMachine):
 
 SessionMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestSession = SessionMachine.TestCase
+
+
+def test_a_subscription_token_of_somebody_else_ends_the_connection():
+    session = ready()
+    request = commands.Subscribe(2, "a", token="another's")
+    session.receive(request, 100.0)
+    effects = session.not_subscribed(request, Disconnect.INVALID_TOKEN)
+    assert_closed(effects, Disconnect.INVALID_TOKEN)
+    assert session.not_subscribed(request, Disconnect.INVALID_TOKEN) == []
