@@ -1,11 +1,15 @@
 """The pages where a WebSocket cannot be had: each of the three ways does all of it."""
 
+import os
+import signal
+
 import pytest
 from playwright.sync_api import expect
 
 from realtime.notifications import actions
 from tests.browser.test_inbox import badge, is_live, row
 from tests.browser.test_market import exchange
+from tests.processes import family, named
 
 __all__ = ["exchange"]  # a fixture
 
@@ -71,11 +75,28 @@ def test_a_market_moves(way, in_the_way, exchange, person, signed_in):
     assert page.errors == []
 
 
-def test_a_sign_out_elsewhere_ends_it(way, in_the_way, person, signed_in):
+def test_it_hears_what_it_missed_while_its_process_was_dead(
+    site, way, in_the_way, person, signed_in
+):
     ada = person()
+    page = signed_in(ada, "/inbox/", prepare=in_the_way)
+    is_live(page)
+    for worker in named(family(site.programs["serve"].pid), "realtime.engine.server"):
+        os.kill(worker, signal.SIGKILL)
+    actions.notify(ada, "message", "Meanwhile")
+    expect(page.locator(".row .row-title").first).to_have_text("Meanwhile", timeout=60_000)
+    is_live(page)
+    assert took(page)[0] == [way]
+    assert page.errors == []
+
+
+def test_whose_account_is_closed_sees_nothing_more(way, in_the_way, person, signed_in):
+    ada = person()
+    actions.notify(ada, "message", "Private")
     page = signed_in(ada, "/inbox/", prepare=in_the_way)
     is_live(page)
     ada.is_active = False
     ada.save()
-    expect(page.locator("[data-connection]")).to_have_attribute("data-state", "offline")
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+    expect(row(page, "Private")).to_have_count(0)
     assert page.errors == []
