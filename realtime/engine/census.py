@@ -1,7 +1,7 @@
 """How many are where, process by process: each says it of its own in Redis, while it lives.
 
-A rumour, as old as a beat. Where Redis does not answer, or has just forgotten, there is no answer
-at all, never a shorter one.
+A rumour, as old as a beat. Where Redis does not answer, or has just forgotten what this process
+has said, there is no answer at all, never a shorter one.
 """
 
 from __future__ import annotations
@@ -77,36 +77,44 @@ class Census:
         self._counted: Callable[[], dict[str, Any]] | None = None
         self._doubted_until = float("-inf")
         self._known = False
+        # with a word of ours under way, nobody knows what Redis has forgotten
+        self._turn = asyncio.Lock()
 
     async def keep(self, counted: Callable[[], dict[str, Any]]) -> None:
         """Say it with every beat."""
         self._counted = counted
         while True:
             try:
-                await self._say()
+                async with self._turn:
+                    await self._say()
             except Unavailable:
                 self._known = False
             await asyncio.sleep(settings.PRESENCE_BEAT_S)
 
     async def everybody(self) -> list[Tally]:
         """Of every process that has, or had, connections. Raises Unavailable."""
-        if self._counted is not None and not self._known:
-            await self._say()
-        if time.monotonic() < self._doubted_until:
-            raise Unavailable
+        async with self._turn:
+            if self._counted is not None and not self._known:
+                await self._say()
+            if time.monotonic() < self._doubted_until:
+                raise Unavailable
+            tallies = await self._others()
+            own = [self._tally()] if self._known else []
+        return own + [tally for tally in tallies if tally.uid != self._uid]
+
+    async def _others(self) -> list[Tally]:
         uids = sorted(map(_text, await redis_client.within(self._redis.smembers(NODES))))
         found = await redis_client.within(self._redis.mget(map(_key, uids))) if uids else []
-        tallies = [_believed(uid, sealed) for uid, sealed in zip(uids, found, strict=True)]
-        if dead := [uid for uid, sealed in zip(uids, found, strict=True) if sealed is None]:
-            await redis_client.within(self._redis.srem(NODES, *dead))
-        if self._known and self._uid not in {tally.uid for tally in tallies if tally}:
+        told = dict(zip(uids, found, strict=True))
+        if self._known and not told.get(self._uid):
             raise Unavailable  # Redis has forgotten us, and so perhaps the others
-        own = [self._tally()] if self._counted else []
-        return own + [tally for tally in tallies if tally and tally.uid != self._uid]
+        if dead := [uid for uid, sealed in told.items() if sealed is None]:
+            await redis_client.within(self._redis.srem(NODES, *dead))
+        return [tally for uid, sealed in told.items() if (tally := _believed(uid, sealed))]
 
     async def leave(self) -> None:
         """Nobody counts this process any more."""
-        self._counted = None
+        self._counted, self._known = None, False
         try:
             await redis_client.within(self._redis.delete(_key(self._uid)))
             await redis_client.within(self._redis.aclose())

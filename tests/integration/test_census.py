@@ -82,6 +82,7 @@ async def test_a_process_without_connections_only_reads():
 async def test_what_redis_has_forgotten_is_no_shorter_answer(redis):
     async with counting({"a": 1}) as one, counting({"a": 2}) as other:
         await becomes(one, [1, 2])
+        assert one._known
         await redis.delete(census.NODES, census._key(one._uid), census._key(other._uid))
         assert await answer(one) == [1, 2]
 
