@@ -63,14 +63,6 @@ class Movement(Struct, frozen=True, array_like=True, tag=4):
     info: ClientInfo
 
 
-class Telling(Struct, frozen=True, array_like=True, tag=5):
-    """A message for every connection of a user: JSON text."""
-
-    topic: str
-    user: str
-    data: str
-
-
 class Errand(Struct, frozen=True, array_like=True, tag=6):
     """A frame for a connection of another process, by the digest of its session.
 
@@ -99,9 +91,9 @@ class _Batch(Struct, frozen=True, array_like=True, tag=0):
     rows: list[_Row]
 
 
-Rumour = Batch | Reset | Passing | Movement | Telling | Errand | Receipt
+Rumour = Batch | Reset | Passing | Movement | Errand | Receipt
 Message = Rumour | Echo
-_Wire = _Batch | Reset | Echo | Passing | Movement | Telling | Errand | Receipt
+_Wire = _Batch | Reset | Echo | Passing | Movement | Errand | Receipt
 _decoder = msgspec.msgpack.Decoder(_Wire)
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from realtime.engine import doors, metrics
 from realtime.engine.emulation import Emulation
-from realtime.engine.envelope import Batch, Movement, Passing, Reset, Telling
+from realtime.engine.envelope import Batch, Movement, Passing, Reset
 from realtime.engine.exceptions import Unavailable
 from realtime.engine.feed import SLICE, Feed
 from realtime.engine.groups import Groups
@@ -185,10 +185,6 @@ class Hub:
         match message:
             case Batch(topic=topic, publications=publications) if topic == CONTROL:
                 self.upkeep.want_control(max((p.offset for p in publications), default=0))
-            case Telling(user=user, data=data):
-                for reader in self.rights.register.readers(user=user):
-                    if reader.person.grant.clear:  # it may be somebody's no more
-                        reader.say(data)
             case _ if feed is None:
                 return
             case Batch(epoch=epoch, publications=publications):

@@ -66,6 +66,8 @@ class Person:
     credential: Credential | None = None
     session: str = ""
     grant: Grant = field(default_factory=Grant)
+    # messages that wait for the answer who it is now
+    held: list[str] = field(default_factory=list)
 
 
 class Reader(Protocol):

@@ -134,8 +134,10 @@ def _obey(order: Any, reader: Reader) -> None:
             reader.unsubscribe(topic)
         case Expire(at=at):
             reader.expire(at)
-        case Say(data=data):
+        case Say(data=data) if reader.person.grant.clear:
             reader.say(data)
+        case Say(data=data):
+            reader.person.held.append(data)  # it may be somebody's no more
 
 
 agive = pool.awaitable(give, "API_THREADS")

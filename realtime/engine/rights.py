@@ -250,6 +250,8 @@ class Rights:
             elif person.grant.answered(identities.covers):
                 for member in self.register.members(reader):
                     self._let_go(member)
+                while person.held:
+                    reader.say(person.held.pop(0))
         return enough
 
     # --- Behind it all

@@ -13,7 +13,6 @@ from realtime.engine.envelope import (
     Refused,
     Reset,
     Seal,
-    Telling,
     batches,
     seal,
     unseal,
@@ -36,7 +35,6 @@ messages = st.one_of(
     st.builds(Echo, st.text()),
     st.builds(Passing, st.text(), st.text(), st.none() | st.text(), st.none() | st.binary()),
     st.builds(Movement, st.text(), st.booleans(), st.builds(ClientInfo, st.text(), st.text())),
-    st.builds(Telling, st.text(), st.text(), st.text()),
 )
 
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from realtime.engine import hub
-from realtime.engine.envelope import Batch, Movement, Passing, Telling
+from realtime.engine import hub, orders
+from realtime.engine.envelope import Batch, Movement, Passing
 from realtime.engine.feed import SLICE
 from realtime.engine.frames import Form
-from realtime.engine.revocation import CONTROL
+from realtime.engine.revocation import CONTROL, Event
 from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from realtime.protocol.messages import Publication
@@ -340,14 +340,6 @@ def test_who_comes_and_goes_is_shown_and_told(scene):
     assert [sorted(push.keys() - {"channel"}) for push in said] == [["join"], ["leave"]]
 
 
-def test_a_message_to_a_person_goes_to_all_their_connections_and_to_nobody_elses(scene):
-    heard = []
-    for user in ("ada", "ada", "grace"):
-        scene.client(user).say = lambda data, user=user: heard.append((user, data))
-    scene.deliver(Telling("user:ada", "ada", '{"hello":1}'))
-    assert heard == [("ada", '{"hello":1}')] * 2
-
-
 async def test_a_process_has_one_hub_and_drains_it_if_there_is_one():
     await hub.drain(0)
     assert hub.current() is hub.current()
@@ -441,17 +433,28 @@ def test_joins_and_leaves_reach_who_asked_for_them(scene):
     assert heard["grace"] == []
 
 
-def test_a_message_goes_to_all_connections_of_its_user_and_to_nobody_who_may_be_gone(scene):
+def test_a_message_goes_to_all_connections_of_its_user_and_waits_for_who_may_be_gone(scene):
     heard = []
-    for user in ("ada", "ada", "grace"):
-        client = scene.client(user)
-        client.say = lambda data, client=client: heard.append((client, data))
-    scene.deliver(Telling("", "ada", "1"))
-    assert [(client.user, data) for client, data in heard] == [("ada", "1")] * 2
-    heard[0][0].person.grant.raise_to(10**6)
-    scene.deliver(Telling("", "ada", "2"))
-    assert [data for _, data in heard[2:]] == ["2"]
-    assert heard[2][0] is not heard[0][0]
+    clients = [scene.client(user) for user in ("ada", "ada", "grace", "eve")]
+    for client in clients:
+        client.say = lambda data, client=client: heard.append((client.user, data))
+    for user in ("ada", "eve"):
+        scene.call(orders.obey, orders.Say(user=user, data="1"), scene.hub)
+    assert heard == [("ada", "1")] * 2 + [("eve", "1")]
+    scene.world.revoke("eve", session=True)
+    scene.world.revoke("ada")  # a right of hers, but she is still who she is
+    scene.world.move()
+
+    async def revoke_and_say():
+        scene.hub.rights.handle(Event("session", "eve"), 1)
+        scene.hub.rights.handle(Event("user", "ada"), 2)
+        for user in ("ada", "eve"):
+            orders.obey(orders.Say(user=user, data="2"), scene.hub)
+        assert heard[3:] == []
+        await scene.hub.settled()
+
+    scene.run(revoke_and_say())
+    assert heard[3:] == [("ada", "2")] * 2
 
 
 LATEST = 300.0

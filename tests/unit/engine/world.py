@@ -322,6 +322,7 @@ class FakeClient:
 
     busy = False
     info = None
+    session = ""
     seated = False
 
     def __init__(self, world, hub, user, *, codec=text, deltas=False):
