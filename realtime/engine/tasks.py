@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RESTART_S = 0.25
+AGAIN_S = 0.1
 
 
 class Tasks:
@@ -48,10 +49,12 @@ class Tasks:
             await asyncio.wait(self._working)
 
     async def stop(self) -> None:
-        tasks = [*self._kept, *self._working]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # a library may swallow a cancellation that comes as its own wait ends (asyncio.wait_for of
+        # Python 3.11 does), and a loop would go on for ever: it is told again
+        while tasks := {*self._kept, *self._working}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=AGAIN_S)
 
 
 async def _again_and_again(run: Callable[[], Awaitable[None]]) -> None:

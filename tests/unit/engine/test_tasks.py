@@ -1,6 +1,7 @@
 """The hub's tasks do not get lost."""
 
 import asyncio
+import contextlib
 
 from structlog.testing import capture_logs
 
@@ -25,6 +26,22 @@ async def test_a_crashed_loop_is_logged_and_begins_again(monkeypatch):
         await asyncio.wait_for(again.wait(), 5)
     assert [line["event"] for line in logs] == ["task.crashed"]
     await kept.stop()
+
+
+async def test_a_loop_ends_also_where_a_library_has_swallowed_its_cancellation():
+    waits = asyncio.Event()
+
+    async def deaf_at_first():
+        with contextlib.suppress(asyncio.CancelledError):
+            waits.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    kept = Tasks()
+    kept.keep(deaf_at_first)
+    await waits.wait()
+    await asyncio.wait_for(kept.stop(), 15)
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_work_that_fails_is_logged_and_waited_for():
