@@ -83,17 +83,14 @@ class _Joining:
         self._member.skip = set(start.skip)
         result = start.result(data(snapshot, start.publications) if snapshot else None)
         if self._member.filter:
-            result = replace(result, publications=self._wanted(result.publications))
+            slots = [Slot(self._member.topic, missed) for missed in result.publications]
+            wanted = tuple(slot.publication for slot in self._member.wanted(slots))
+            result = replace(result, publications=wanted)
         if self._member.deltas:
             result = replace(result, delta=True)
         if not self._match.declaration.history:
             return replace(result, position=None, was_recovering=self._request.since is not None)
         return result
-
-    def _wanted(self, publications: tuple[Publication, ...]) -> tuple[Publication, ...]:
-        wants = self._member.filter
-        slots = (Slot(self._member.topic, publication) for publication in publications)
-        return tuple(slot.publication for slot in slots if not wants or wants.matches(slot.tags))
 
     # --- From the ring: who was away for a moment costs one question
 
