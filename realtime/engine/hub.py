@@ -8,6 +8,7 @@ that was committed after a revocation goes to whom it concerns (correctness.md, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -268,7 +269,11 @@ class Hub:
                 await asyncio.sleep(over_s * DRAIN_SLICE / len(readers))
         self.emulation.end()
 
-    async def stop(self) -> None:
+    async def stop(self, last_words_s: float = 0.0) -> None:
+        """Let the work under way end, as long as that takes; then no process counts this one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(last_words_s):
+                await self.tasks.idle()
         await self.tasks.stop()
         await self.doors.presence.stop()
 
@@ -294,3 +299,9 @@ async def drain(window_s: float) -> None:
     """Send this process's connections elsewhere; the server calls it before it stops."""
     if (hub := _hubs.get(asyncio.get_running_loop())) is not None:
         await hub.drain(window_s)
+
+
+async def stop(last_words_s: float) -> None:
+    """The end of this process's hub, when its connections have gone."""
+    if (hub := _hubs.get(asyncio.get_running_loop())) is not None:
+        await hub.stop(last_words_s)

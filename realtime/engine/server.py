@@ -14,6 +14,7 @@ from daphne.server import Server as Daphne  # isort:skip
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import os
 import time
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from realtime.protocol.codec.base import Codec
 
 REQUESTS_S = 5.0
+# for what the others are told of those who left, and for being counted no more
+LAST_WORDS_S, END_S = 1.0, 2.0
 ORPHAN_CHECK_S = 1.0
 FOREVER = -1
 UNANSWERED_BYTES = 64 * 1024
@@ -149,6 +152,9 @@ class Server(Daphne):
         for task in self.in_flight():
             task.cancel()
         await asyncio.gather(*self.in_flight(), return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await hub.stop(LAST_WORDS_S)
 
     def in_flight(self) -> list[asyncio.Future[Any]]:
         # a finished request loses its key while its connection is kept (daphne/server.py:277)

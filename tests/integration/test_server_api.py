@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -356,7 +357,7 @@ def test_a_process_killed_in_the_middle_neither_loses_nor_repeats(site, text, ro
     with ThreadPoolExecutor(4) as threads:
         for number, _ in enumerate(threads.map(publish, words)):
             if number == at:
-                for pid in named(family(site.web.process.pid), "-m realtime.engine.server"):
+                for pid in workers(site.web):
                     os.kill(pid, signal.SIGKILL)
                 at = next(kills, None)
     assert sorted(published(room)) == sorted(words)
@@ -667,25 +668,41 @@ async def test_channels_tell_how_many_listen_to_what(site, api, room):
     await done(eventually, lambda: told(f"{room}.*") == {})
 
 
-async def test_info_tells_of_every_process_with_connections(site, api):
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(site.reader("grace"))
+async def test_info_tells_of_every_process_with_connections_until_it_ends(site, api):
+    with serving() as (port, web):
+        other = Site(port, web, site.relay)
+        names = {f"{socket.gethostname()}_{pid}" for pid in workers(web)}
 
-        def nodes(clients):
-            found = api.info(InfoRequest()).nodes
-            subs = sum(node.num_subs for node in found)
-            return subs == clients - 1 and sum(n.num_clients for n in found) == clients and found
+        def nodes():
+            """Those of the other server: of the first, one test has killed some."""
+            return [node for node in api.info(InfoRequest()).nodes if node.name in names]
 
-        clients, found = 1, []
-        while len(found) < 2:  # it is chance to which process a connection comes
-            assert clients < 60
-            await everybody(site, stack, 6, topic="rooms:other")
-            clients += 6
-            found = await done(eventually, lambda: nodes(clients))  # noqa: B023  (asked at once)
-        assert len({node.uid for node in found}) == len({node.name for node in found}) == 2
-        assert {node.version for node in found} == {VERSION}
-        assert all(1 <= node.num_users <= 2 for node in found)
-        assert all(node.num_channels <= 1 for node in found)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(other.reader("grace"))
+            clients, found = 1, []
+            while len(found) < 2:  # it is chance to which process a connection comes
+                assert clients < 60
+                await everybody(other, stack, 6, topic="rooms:other")
+                clients += 6
+                found = await done(eventually, lambda: told(nodes(), clients))  # noqa: B023
+            assert {node.name for node in found} == names
+            assert len({node.uid for node in found}) == 2
+            assert {node.version for node in found} == {VERSION}
+            assert all(1 <= node.num_users <= 2 for node in found)
+            assert all(node.num_channels <= 1 for node in found)
+            # who ends in order is gone at once, and needs nobody's patience
+            assert await done(web.end) == 0
+            assert nodes() == []
+
+
+def told(nodes, clients):
+    """The nodes, when all so many clients are counted, and the subscriptions of all but one."""
+    subs, found = sum(node.num_subs for node in nodes), sum(node.num_clients for node in nodes)
+    return found == clients and subs == clients - 1 and nodes
+
+
+def workers(web):
+    return named(family(web.process.pid), "-m realtime.engine.server")
 
 
 # --- Batch

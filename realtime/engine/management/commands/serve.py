@@ -29,7 +29,7 @@ POLL_S = 0.1
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 STEADY_S = 10.0
 HOPELESS = 5  # a process that died so often in a row, each time at once
-GRACE_S = 7.0  # beyond the drain window: requests in flight, the interpreter's end
+GRACE_S = 9.0  # beyond the drain window: requests in flight, last words, the interpreter's end
 
 
 @dataclass
