@@ -92,20 +92,37 @@ class _Joining:
             return replace(result, position=None, was_recovering=self._request.since is not None)
         return result
 
-    # --- From the ring: who was away for a moment costs one question
+    # --- From the ring: who was away for a moment costs two short questions
 
     async def _from_ring(self) -> tuple[Start, None] | None:
         if self._since is None or self._missed() is None:
             return None
         member = self._member
-        if not member.vouched:
-            async with member.reader.turns.one():
+        async with member.reader.turns.one():
+            if not member.vouched:
                 answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
-            if not answer.allowed:
-                return None
-            member.grant.answered(answer.covers)
+                if not answer.allowed:
+                    return None
+                member.grant.answered(answer.covers)
+            # the broker may be behind: what was published before this subscription began is in it
+            top = (await self._hub.doors.heads([member.topic]))[member.topic]
+        if not await self._reached(top):
+            return None
         start = self._missed()
         return None if start is None else (start, None)
+
+    async def _reached(self, top: Position) -> bool:
+        """Wait until the feed is where the log is; False if it does not get there in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._hub.tuning.pending_wait_s
+        while self._place(top) and not self._member.ended:
+            if self._feed.offset >= top.offset:
+                return True
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await self._moved(min(LOOK_S, left))
+        return False
 
     def _missed(self) -> Start | None:
         position, since = self._feed.position, self._since

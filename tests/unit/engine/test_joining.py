@@ -8,7 +8,7 @@ import pytest
 from realtime.engine import joining
 from realtime.engine.members import Member
 from realtime.engine.openings import Opening, Snapshot
-from realtime.engine.topics import Match
+from realtime.engine.topics import History, Match
 from realtime.protocol.codes import Disconnect, Error
 from realtime.protocol.commands import Subscribe
 from realtime.protocol.messages import Position, Publication, Subscribed
@@ -95,6 +95,33 @@ def test_what_a_token_vouches_for_is_asked_of_nobody(scene):
     answer = scene.run(joining.join(scene.hub, member, match, request))
     assert [int(p.data) for p in answer.publications] == entries
     assert scene.world.asked == []
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_what_was_published_before_it_came_back_is_in_the_reply_though_the_broker_is_late(
+    scene, brought
+):
+    scene.client("grace")
+    entries = write(scene, 2)
+    scene.deliver_all()
+    entries += write(scene, 2)
+    if not brought:
+        scene.world.flying.clear()
+    client = newcomer(scene)
+    answer, _ = ask(scene, client, since=Position(scene.world.epoch, 1))
+    assert answer.recovered
+    assert [int(p.data) for p in answer.publications] == entries[1:]
+    assert ("since", 1) not in scene.world.asked  # what the memory has is not read again
+
+
+def test_what_the_broker_is_late_with_counts_where_few_are_kept(scene):
+    scene.world.declaration.history = History(size=2)
+    scene.client("grace")
+    write(scene, 2)
+    scene.deliver_all()
+    write(scene)
+    answer, _ = ask(scene, newcomer(scene), since=Position(scene.world.epoch, 0))
+    assert (answer.recovered, answer.position.offset) == (False, 3)
 
 
 def test_a_topic_that_keeps_nothing_gives_no_position(scene):

@@ -358,6 +358,7 @@ class FakeClient:
         match = Match(TOPIC, self.world.declaration, {})
         self.member = member = Member(self, TOPIC, deltas=self.undelta is not None)
         request = Subscribe(1, TOPIC, since=self.position)
+        epoch, top = self.world.epoch, self.world.top
         answer = await joining.join(self.hub, member, match, request)
         if self.member is not member:
             return  # left meanwhile
@@ -366,6 +367,8 @@ class FakeClient:
             self.member = None
             return
         self._start(answer)
+        knows = self.position.offset >= top or self.world.epoch != epoch
+        self._demand(knows, "what was published before it came is not in its beginning")
         self.hub.begin(member)
 
     def _start(self, answer):
