@@ -295,13 +295,6 @@ def current() -> Hub:
     return _hubs[loop]
 
 
-async def drain(window_s: float) -> None:
-    """Send this process's connections elsewhere; the server calls it before it stops."""
-    if (hub := _hubs.get(asyncio.get_running_loop())) is not None:
-        await hub.drain(window_s)
-
-
-async def stop(last_words_s: float) -> None:
-    """The end of this process's hub, when its connections have gone."""
-    if (hub := _hubs.get(asyncio.get_running_loop())) is not None:
-        await hub.stop(last_words_s)
+def running() -> Hub | None:
+    """The hub of the running loop, where there have been connections."""
+    return _hubs.get(asyncio.get_running_loop())

@@ -146,15 +146,17 @@ class Server(Daphne):
             port.stopListening()
         from realtime.engine import hub  # noqa: PLC0415  (needs the applications, which load later)
 
-        await hub.drain(settings.DRAIN_S)
+        if one := hub.running():
+            await one.drain(settings.DRAIN_S)
         if requests := self.in_flight():
             await asyncio.wait(requests, timeout=REQUESTS_S)
         for task in self.in_flight():
             task.cancel()
         await asyncio.gather(*self.in_flight(), return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_S):
-                await hub.stop(LAST_WORDS_S)
+        if one:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await one.stop(LAST_WORDS_S)
 
     def in_flight(self) -> list[asyncio.Future[Any]]:
         # a finished request loses its key while its connection is kept (daphne/server.py:277)

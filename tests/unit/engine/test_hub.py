@@ -340,11 +340,10 @@ def test_who_comes_and_goes_is_shown_and_told(scene):
     assert [sorted(push.keys() - {"channel"}) for push in said] == [["join"], ["leave"]]
 
 
-async def test_a_process_has_one_hub_and_drains_it_if_there_is_one():
-    await hub.drain(0)
-    assert hub.current() is hub.current()
-    await hub.drain(0)
-    await hub.current().stop()
+async def test_a_process_has_one_hub_from_its_first_connection_on():
+    assert hub.running() is None
+    assert hub.current() is hub.current() is hub.running()
+    await hub.running().stop()
 
 
 # --- The newest of each key: who has much to read gets less
