@@ -45,7 +45,7 @@ class RealtimeConsumer(AsyncConsumer):
             hub.current(),
             send=self._send_frame,
             codec=handshake.codec,
-            close=lambda code: self._put({"type": "websocket.close", "code": code}),
+            close=self._close,
             session_key=handshake.session_key,
             address=handshake.address,
             unsent=self.scope.get("tocsin.unsent", lambda: 0),
@@ -53,7 +53,14 @@ class RealtimeConsumer(AsyncConsumer):
 
     def _send_frame(self, frame: Frame) -> None:
         kind = "bytes" if isinstance(frame, bytes) else "text"
-        self._put({"type": "websocket.send", kind: frame})
+        if not self._put({"type": "websocket.send", kind: frame}):
+            # what followed would hide that something is missing: it comes back and recovers
+            if (connection := getattr(self, "connection", None)) is not None:
+                connection.lost(1006)
+            self.scope.get("tocsin.abort", lambda: None)()
+
+    def _close(self, code: int) -> None:
+        self._put({"type": "websocket.close", "code": code})
 
     def _receive(self, message: Mapping[str, Any]) -> None:
         said = message.get("text")
@@ -63,5 +70,5 @@ class RealtimeConsumer(AsyncConsumer):
             self.connection.lost(1011)  # what ends like this hears of no disconnect
             raise
 
-    def _put(self, message: dict[str, Any]) -> None:
-        at_once(self.base_send(message))
+    def _put(self, message: dict[str, Any]) -> bool:
+        return at_once(self.base_send(message))

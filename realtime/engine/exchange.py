@@ -125,8 +125,8 @@ class Exchange:
         return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
 
     def _put(self, message: dict[str, Any]) -> None:
-        if not self._ended:
-            at_once(self._send(message))
+        if not self._ended and not at_once(self._send(message)):
+            self._ended = True  # what followed would hide that something is missing
 
 
 def _allowed(methods: tuple[str, ...]) -> bytes:

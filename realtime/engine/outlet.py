@@ -113,14 +113,17 @@ class Outlet:
             self._changed()
 
 
-def at_once(sending: Coroutine[Any, Any, None]) -> None:
-    """Send without waiting: Daphne takes everything at once (daphne/server.py:288)."""
+def at_once(sending: Coroutine[Any, Any, None]) -> bool:
+    """Send without waiting: Daphne takes everything at once (daphne/server.py:288).
+
+    False: it was not sent, and nothing may follow it. Mostly the peer is going just now.
+    """
     try:
         sending.send(None)
     except StopIteration:
-        return
-    except Exception as error:  # noqa: BLE001  (it is closing; its disconnect is on its way)
-        log.debug("frame.unsent", error=repr(error))
-        return
+        return True
+    except Exception as error:  # noqa: BLE001  (a server may raise anything)
+        log.info("frame.unsent", error=repr(error))
+        return False
     sending.close()
     raise RuntimeError("this server makes its applications wait; the backlog counts on Daphne")

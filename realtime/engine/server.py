@@ -80,6 +80,7 @@ class Socket(WebSocketProtocol):
     # else it cuts the line, which a client takes for a lost network and comes again
     failByDrop = False  # noqa: N815  (autobahn's name)
     codec: Codec
+    maxMessagePayloadSize: int  # noqa: N815
 
     def onOpen(self) -> None:  # noqa: N802
         now = time.monotonic()
@@ -96,6 +97,14 @@ class Socket(WebSocketProtocol):
         # who does not read the answers gets no more of them
         if unsent(self.transport) <= UNANSWERED_BYTES:
             super().onPing(payload)
+
+    def sendMessage(self, *values: Any, **named: Any) -> None:  # noqa: N802
+        # the bound is for what clients send; autobahn holds our own messages to it as well
+        bound, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(*values, **named)
+        finally:
+            self.maxMessagePayloadSize = bound
 
     def _fail_connection(self, code: int = 0, reason: str = "") -> None:
         """Too large, no UTF-8, no WebSocket: autobahn's way out of all of them."""

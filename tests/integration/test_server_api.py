@@ -45,7 +45,7 @@ from websockets.asyncio.client import connect
 
 from realtime.engine import history, keys, pool
 from realtime.engine.api import disconnect, message, subscribe, unsubscribe
-from realtime.engine.conf import VERSION
+from realtime.engine.conf import VERSION, settings
 from realtime.protocol.messages import Position
 from tests import live
 from tests.processes import eventually, family, free_port, manage, named, running, status
@@ -373,6 +373,24 @@ async def test_a_word_holds_for_what_no_log_keeps(site, api, room, chat):
         await done(api.publish, PublishRequest(channel=chat, data="end"))
         await reader.until(lambda: {"data": "end"} in reader.publications(chat))
         assert reader.publications(chat) == [{"data": 0}, {"data": "end"}]
+
+
+# --- What was missed
+
+
+async def test_who_missed_much_gets_it_all_though_no_client_could_send_as_much(site, api, room):
+    said = {"text": "a" * 4000}
+    for _ in range(50):
+        last = await done(api.publish, PublishRequest(channel=room, data=said))
+    async with site.reader() as reader:
+        since = {"epoch": last.epoch, "offset": 0}
+        reply = (await reader.subscribe(room, since))["subscribe"]
+        assert reply["recovered"]
+        assert [pub["data"] for pub in reply["publications"]] == [said] * 50
+        assert sum(len(pub["data"]["text"]) for pub in reply["publications"]) > settings.FRAME_BYTES
+        await done(api.publish, PublishRequest(channel=room, data="and then"))
+        await reader.until(lambda: reader.publications(room))
+        assert [pub["offset"] for pub in reader.publications(room)] == [51]
 
 
 # --- History and presence

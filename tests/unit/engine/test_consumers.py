@@ -131,6 +131,20 @@ async def test_a_socket_that_is_closing_disturbs_nobody():
     consumer._put({})
 
 
+async def test_after_a_frame_that_could_not_be_sent_comes_no_other():
+    consumer, lost, aborted = RealtimeConsumer(), [], []
+
+    async def too_large(_):
+        raise ValueError("more than the server sends")
+
+    consumer.base_send = too_large
+    consumer.scope = {"tocsin.abort": lambda: aborted.append(True)}
+    consumer._send_frame("{}")  # a refusal, before there is a connection
+    consumer.connection = SimpleNamespace(lost=lost.append)
+    consumer._send_frame("{}")
+    assert (lost, aborted) == ([1006], [True, True])
+
+
 async def test_an_application_that_fails_leaves_nobody_behind():
     consumer, lost = RealtimeConsumer(), []
 
