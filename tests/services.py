@@ -30,6 +30,9 @@ def pytest_load_initial_conftests() -> None:
     if asked() not in {"postgresql", "postgresql-system", "sqlite"}:
         raise pytest.UsageError("TOCSIN_TEST_DATABASE is postgresql, postgresql-system or sqlite")
     folder = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-")))
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # or each program that a test starts compiles all of its libraries anew
+        os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     os.environ["DEBUG"] = "true"
     os.environ["SECRET_KEY"] = (
         "a key for the tests alone, long enough to be taken seriously 0123456789"
