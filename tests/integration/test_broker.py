@@ -19,6 +19,7 @@ from realtime.engine.conf import settings
 from realtime.engine.envelope import Batch, Reset
 from realtime.protocol.messages import Publication
 
+pytestmark = pytest.mark.either
 DEADLINE_S = 20.0
 
 

@@ -21,7 +21,7 @@ from tests.app.models import Right
 from tests.processes import ROOT, Running, free_port, manage
 from tests.realtime import Daphne, in_database
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.either]
 TALK = "talk:lobby"
 
 

@@ -22,6 +22,7 @@ from tests.faults.site import Redis
 from tests.live import DEADLINE_S
 from tests.processes import running
 
+pytestmark = pytest.mark.either
 TOPIC = "room:1"
 ADA = ClientInfo("a", "5", '{"name":"Ada"}', '{"seat":1}')
 ADAS_PHONE = ClientInfo("p", "5")

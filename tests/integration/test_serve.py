@@ -20,6 +20,7 @@ from realtime.protocol.messages import DisconnectPush
 from tests import processes
 from tests.processes import eventually, family, manage, named, running, status
 
+pytestmark = pytest.mark.either
 WORKER = "realtime.engine.server"
 
 

@@ -23,7 +23,7 @@ from tests.processes import manage, running
 from tests.realtime import Client, Daphne, in_database
 from tests.streams import BINARY, PATHS, Wire, by_a_page
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.either]
 ROOT = Path(__file__).resolve().parents[2]
 STARTED_S, HEARD_S = 60.0, 30.0
 TOPIC = "chat:lobby"
