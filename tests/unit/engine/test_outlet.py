@@ -1,10 +1,13 @@
 """What leaves a connection leaves in order, is counted, and has a bound."""
 
+import asyncio
+
 import pytest
+from structlog.testing import capture_logs
 
 from realtime.engine.conf import settings
 from realtime.engine.frames import Pushes, Slot, Style
-from realtime.engine.outlet import Outlet
+from realtime.engine.outlet import Outlet, at_once
 from realtime.protocol.codec import binary, text
 from realtime.protocol.codec.base import Inappropriate
 from realtime.protocol.codes import Error
@@ -142,3 +145,40 @@ def test_a_reader_that_reads_nothing_is_given_up_in_time(make):
     scene.outlet.say(reply(1))
     scene.outlet.flush()
     assert scene.said[-1]["id"] == 1
+
+
+# --- A server that takes everything at once
+
+
+def test_what_is_sent_is_taken_before_the_next_line_runs():
+    taken = []
+
+    async def send():
+        taken.append(1)
+
+    at_once(send())
+    assert taken == [1]
+
+
+def test_a_wire_that_is_closing_is_no_error():
+    async def send():
+        raise ConnectionResetError("closing")
+
+    with capture_logs() as lines:
+        at_once(send())
+    assert [(line["event"], line["log_level"]) for line in lines] == [("frame.unsent", "debug")]
+
+
+def test_a_server_that_makes_its_applications_wait_is_found_out():
+    """What waits there could not be counted; nothing of it is left behind."""
+    ended = []
+
+    async def send():
+        try:
+            await asyncio.sleep(0)
+        finally:
+            ended.append(1)
+
+    with pytest.raises(RuntimeError, match="Daphne"):
+        at_once(send())
+    assert ended == [1]

@@ -238,12 +238,12 @@ class World:
         return await self._answer(lambda: Authorisation(self.allowed(user), len(self.control_log)))
 
     async def identify(self, keys):
-        return await self._answer(
-            lambda: Identities(
-                {key: key.session_key for key in keys if key.session_key not in self.gone},
-                len(self.control_log),
-            )
-        )
+        def look():
+            named = {key: key.session_key or key.token_user for key in keys}
+            users = {key: user for key, user in named.items() if user not in self.gone}
+            return Identities(users, len(self.control_log))
+
+        return await self._answer(look)
 
     async def ask_renewal(self, topic, epoch):
         await self._answer(lambda: self.distrusted.append((topic, epoch)))
