@@ -125,10 +125,9 @@ class Census:
         tally = self._tally()
         if len(tally.topics or ()) > TOPICS:
             tally.topics = None
-        ttl_s = max(settings.PRESENCE_TTL_S, 2 * settings.PRESENCE_BEAT_S)
         async with self._redis.pipeline(transaction=True) as pipe:
             sealed = self._seal.close(_encode(tally))
-            pipe.set(_key(self._uid), sealed, px=int(1000 * ttl_s), get=True)
+            pipe.set(_key(self._uid), sealed, px=redis_client.life_ms(), get=True)
             pipe.sadd(NODES, self._uid).expire(NODES, FORGOTTEN_S)
             before, *_ = await redis_client.within(pipe.execute())
         if self._known and before is None:

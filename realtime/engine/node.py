@@ -135,10 +135,9 @@ class Node:
     def _step(self) -> Step:
         changes = self.roll.take(STEP_CHANGES, now())
         former = f"{self.process}.{self._generation - 1}"
-        ttl_s = max(settings.PRESENCE_TTL_S, 2 * settings.PRESENCE_BEAT_S)
         keys = [life(self.name), life(former)]
         args: list[str | int | bytes] = [self._number or "", self._number + 1]
-        args += [int(1000 * ttl_s), KEPT_S, self.name]
+        args += [redis_client.life_ms(), KEPT_S, self.name]
         for topic, infos in changes.items():
             keys += [nodes_of(topic), infos_of(topic, self.name)]
             seal = Seal(topic, self.name)

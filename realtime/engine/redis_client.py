@@ -29,6 +29,11 @@ def connect() -> Any:
     )
 
 
+def life_ms() -> int:
+    """How long what a process says of itself with each beat is believed; one beat may be lost."""
+    return int(1000 * max(settings.PRESENCE_TTL_S, 2 * settings.PRESENCE_BEAT_S))
+
+
 async def within(call: Awaitable[Any]) -> Any:
     """The answer to `call`; raises Unavailable where none comes in time."""
     try:
