@@ -53,7 +53,7 @@ class TopicOptions:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionToken:
-    """Who connects. `user`: "" is nobody in particular. `info`, `meta`: JSON text on one line.
+    """Who connects. `user`: "" is nobody in particular. `info`: JSON text on one line.
 
     `expire_at`: unix seconds, leeway included, when the connection ends unless it is refreshed; it
     may have passed already. `topics`, `subs`: what to subscribe it to.
@@ -64,7 +64,6 @@ class ConnectionToken:
     info: str | None
     topics: tuple[str, ...]
     subs: Mapping[str, TopicOptions]
-    meta: str | None
     issued_at: float | None
     token_id: str
 
@@ -96,7 +95,6 @@ def connection(token: str, now: float | None = None) -> ConnectionToken:
         info=_text(claims.info, claims.b64info),
         topics=tuple(dict.fromkeys(claims.channels or ())),
         subs={topic: _options(options) for topic, options in (claims.subs or {}).items()},
-        meta=_text(claims.meta),
         issued_at=None if claims.iat is UNSET else claims.iat,
         token_id=claims.jti,
     )
@@ -135,8 +133,8 @@ def issue(
 
     `expires_in_s`: TOKEN_LIFE_S unless given, None: never. `info`: JSON-able, what others see of
     the user. `channels`: topics that the connection has without asking. `claims`: any other, such
-    as `expire_at`, `subs`, `meta`, `client`, `data` and `override`. Raises ValueError or TypeError
-    for what would not be accepted, and ImproperlyConfigured without TOCSIN_TOKEN_SECRETS.
+    as `expire_at`, `subs`, `client`, `data` and `override`. Raises ValueError or TypeError for
+    what would not be accepted, and ImproperlyConfigured without TOCSIN_TOKEN_SECRETS.
     """
     if not isinstance(user, str):
         raise TypeError(f"a token is for the id of a user as a text, not {type(user).__name__}")
@@ -212,7 +210,6 @@ class _Claims(_Options):
     client: str = ""
     channels: list[str] | None = None
     subs: dict[str, _Options] | None = None
-    meta: Raw = Raw()
 
 
 def _read(payload: bytes) -> _Claims:
@@ -257,4 +254,4 @@ def _text(value: Raw, encoded: str = "") -> str | None:
         found = msgspec.json.decode(text) if text else None
         return None if found is None else msgspec.json.format(text.decode(), indent=-1)
     except (ValueError, RecursionError) as error:
-        raise InvalidToken("info, data and meta must be JSON") from error
+        raise InvalidToken("info and data must be JSON") from error

@@ -43,7 +43,7 @@ either = pytest.mark.parametrize("read", [connected, subscribed])
 def test_a_token_with_nothing_but_a_user_is_enough():
     token = connected(sub="42")
     assert token.user == "42"
-    assert (token.expire_at, token.info, token.meta, token.issued_at) == (None,) * 4
+    assert (token.expire_at, token.info, token.issued_at) == (None,) * 3
     assert (token.topics, token.subs, token.token_id) == ((), {}, "")
 
 
@@ -59,14 +59,13 @@ def test_every_claim_of_a_connection_is_read():
         iat=NOW - 1,
         jti="abc",
         info={"name": "Ada"},
-        meta=[1],
         channels=["room:1", "room:2", "room:1"],
         subs={"room:3": {"data": 1, "override": {"presence": {"value": True}}}, "room:4": {}},
+        meta={"not": "used"},
         unknown={"x": None},
     )
     assert token.expire_at == NOW + 65
     assert token.info == '{"name":"Ada"}'
-    assert token.meta == "[1]"
     assert token.topics == ("room:1", "room:2")
     assert token.subs == {"room:3": TopicOptions(None, "1", {"presence": True}), "room:4": NOTHING}
     assert (token.issued_at, token.token_id) == (NOW - 1, "abc")
@@ -224,7 +223,7 @@ def test_base64_of_what_is_no_json_is_refused(value):
 
 
 def test_an_info_of_null_is_none():
-    assert connected(info=None, meta=None).info is None
+    assert connected(info=None).info is None
 
 
 @pytest.mark.parametrize("text", [b'{"info":"\xff"}', b'{"info":"\\ud800"}', b'{"info":1e999}'])
@@ -233,7 +232,7 @@ def test_an_info_that_others_could_not_read_is_refused(text):
         tokens.connection(signed(text))
 
 
-@pytest.mark.parametrize("claim", [b"info", b"meta", b"unknown", b"subs"])
+@pytest.mark.parametrize("claim", [b"info", b"unknown", b"subs"])
 def test_claims_nested_without_end_are_refused(claim):
     for inner in (b"[" * 5000 + b"]" * 5000, b'{"a":' * 1500 + b"1" + b"}" * 1500, b"[" * 9000):
         with pytest.raises(InvalidToken):
@@ -333,7 +332,7 @@ def test_whatever_the_claims_a_token_is_read_or_refused(claims):
             believed = read(token, NOW)
         except REFUSALS:
             continue
-        for text in (believed.info, believed.meta) if read is tokens.connection else ():
+        for text in (believed.info,) if read is tokens.connection else ():
             assert text is None or "\n" not in text
 
 
@@ -353,8 +352,8 @@ def test_whatever_was_signed_is_read_or_refused(payload):
 
 
 def test_a_token_that_was_issued_connects_for_an_hour():
-    token = tokens.connection(api.token("42", info={"a": 1}, channels=["room:1"], meta={"b": 2}))
-    assert (token.user, token.info, token.meta) == ("42", '{"a":1}', '{"b":2}')
+    token = tokens.connection(api.token("42", info={"a": 1}, channels=["room:1"]))
+    assert (token.user, token.info) == ("42", '{"a":1}')
     assert token.topics == ("room:1",)
     assert token.expire_at - token.issued_at == pytest.approx(3605, abs=0.01)
     assert token.token_id != tokens.connection(api.token("42")).token_id
