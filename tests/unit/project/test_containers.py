@@ -109,6 +109,11 @@ def test_no_secret_has_a_default():
         assert not re.search(rf"\${{{name}:-", text)
 
 
+def test_every_program_knows_the_key_of_tokens():
+    for service in OURS.values():
+        assert service["environment"]["TOCSIN_TOKEN_SECRETS"] == "${TOCSIN_TOKEN_SECRETS:-}"
+
+
 def test_the_variables_are_in_the_example():
     asked = set(re.findall(r"\${([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
     offered = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
