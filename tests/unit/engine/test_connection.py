@@ -6,9 +6,11 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from realtime.engine import topics
+from realtime.engine import orders, revocation, rpc, topics
 from realtime.engine.conf import settings
 from realtime.engine.connection import Connection
+from realtime.engine.envelope import Passing
+from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect
 from tests.unit.engine.world import TOPIC, World
 from tests.virtual import VirtualLoop
@@ -307,3 +309,162 @@ def test_an_error_of_ours_ends_the_connection_so_that_its_client_comes_back(scen
         wire.say({"id": 9, "rpc": {"method": "m"}})
     assert wire.code == Disconnect.INTERNAL.number
     assert [line["event"] for line in lines] == ["connection.failed", "connection.closed"]
+
+
+# --- What the server says and does unasked
+
+
+def soon(scene, call, *values, **named):
+    async def run():
+        call(*values, **named)
+
+    scene.loop.run_until_complete(run())
+    scene.loop.pass_time(0.01)
+
+
+def push(wire, name):
+    return [reply["push"][name] for reply in wire.heard if name in reply.get("push", {})]
+
+
+def test_the_server_says_a_word_of_its_own(scene):
+    wire = Wire(scene.loop, scene.hub)
+    soon(scene, wire.connection.say, '{"early":1}')
+    wire.connect()
+    soon(scene, wire.connection.say, '{"a":1}')
+    assert push(wire, "message") == [{"data": {"a": 1}}]
+
+
+def test_the_server_takes_a_topic_away(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+    soon(scene, wire.connection.unsubscribe, TOPIC)
+    [told] = push(wire, "unsubscribe")
+    assert told["code"] == 2000
+    scene.write()
+    assert push(wire, "pub") == []
+    soon(scene, wire.connection.unsubscribe, TOPIC)
+    assert len(push(wire, "unsubscribe")) == 1
+
+
+def test_the_server_gives_a_topic(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+    soon(scene, wire.connection.subscribe, orders.Subscribe(user="5", topic=TOPIC))
+    assert len(push(wire, "subscribe")) == 1
+    scene.write()
+    assert [pub["offset"] for pub in push(wire, "pub")] == [1]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_connection_may_be_given_an_end_and_it_be_taken_back(scene, again):
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+    soon(scene, wire.connection.expire, 1.0)
+    if again:
+        soon(scene, wire.connection.expire, None)
+    for _ in range(4):
+        scene.loop.pass_time(10)
+        wire.say({})
+    assert wire.code == (None if again else Disconnect.EXPIRED.number)
+
+
+def test_bytes_for_one_who_speaks_text_are_the_end_of_the_connection(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+    wire.say({"id": 2, "subscribe": {"channel": "room:1"}})
+    soon(scene, scene.hub.take, Passing("room:1", "", None, b"\xff"))
+    assert wire.code == Disconnect.INAPPROPRIATE_PROTOCOL.number
+
+
+@pytest.mark.parametrize("codec", [text, binary])
+def test_a_frame_of_the_other_form_or_beyond_the_bound_is_the_end(scene, codec):
+    other = "{}" if codec is binary else b"\x00"
+    long = "x" * 65_537 if codec is text else b"x" * 65_537
+    for frame in (other, long):
+        wire = Wire(scene.loop, scene.hub, codec=codec)
+        soon(scene, wire.connection.receive, frame)
+        assert wire.code == Disconnect.BAD_REQUEST.number
+
+
+def test_after_its_end_a_connection_neither_hears_nor_says(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+    [member] = scene.hub.feeds[TOPIC].members
+    soon(scene, wire.connection.lost, 1006)
+    before = len(wire.frames)
+    wire.say({"id": 3, "ping": {}})
+    scene.write()
+    soon(scene, wire.connection.say, "1")
+    assert member.ended
+    assert len(wire.frames) == before
+
+
+# --- What the client says
+
+
+def test_a_message_is_heard_where_somebody_listens_and_else_is_the_end(scene, monkeypatch):
+    heard = []
+
+    async def hear(user, client, data):
+        heard.append((user, client, data))
+
+    monkeypatch.setattr(rpc, "hear", hear)
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+    monkeypatch.setattr(rpc, "is_listening", lambda: True)
+    wire.say({"send": {"data": 1}})
+    assert heard == [("5", wire.connection.client, "1")]
+    assert wire.code is None
+    monkeypatch.setattr(rpc, "is_listening", lambda: False)
+    wire.say({"send": {"data": 2}})
+    assert wire.code == Disconnect.NOT_AVAILABLE.number
+    assert len(heard) == 1
+
+
+def test_a_question_is_answered_though_its_answer_is_an_end(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+    wire.say({"id": 3, "history": {"channel": TOPIC}})
+    assert wire.heard[-1]["history"]["offset"] == 0
+
+    async def ends(command):
+        return Disconnect.PERMISSION_DENIED
+
+    wire.connection._answers.find = ends
+    wire.say({"id": 4, "history": {"channel": TOPIC}})
+    assert wire.code == Disconnect.PERMISSION_DENIED.number
+
+
+def test_who_leaves_a_topic_hears_no_more_of_it_and_may_come_again(scene):
+    wire = Wire(scene.loop, scene.hub)
+    wire.connect()
+    wire.say({"id": 3, "unsubscribe": {"channel": TOPIC}})
+    scene.write()
+    assert push(wire, "pub") == []
+    wire.say({"id": 4, "subscribe": {"channel": TOPIC}})
+    scene.write()
+    assert [pub["offset"] for pub in push(wire, "pub")] == [2]
+
+
+def test_who_speaks_by_requests_of_its_own_is_told_how_they_find_it(scene):
+    wire = Wire(scene.loop, scene.hub, secret="a secret")
+    wire.say({"id": 1, "connect": {}})
+    told = wire.heard[0]["connect"]
+    assert (told["session"], told["node"]) == ("a secret", scene.hub.emulation.node)
+    assert wire.connection.session == revocation.digest("a secret")
+
+
+def test_each_command_of_a_frame_is_answered_once_whatever_overtakes_it(scene):
+    """Who leaves while it joins has its first answer at once: an error, for it is not let in."""
+    wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+    ask = {"channel": TOPIC}
+    wire.say(
+        {"id": 2, "subscribe": ask}, {"id": 3, "unsubscribe": ask}, {"id": 4, "subscribe": ask}
+    )
+    found = {reply["id"]: reply for reply in wire.heard if reply.get("id", 0) > 1}
+    assert [list(found[n])[1] for n in (2, 3, 4)] == ["error", "unsubscribe", "subscribe"]
+    assert found[2]["error"]["code"] == 100
+    assert sum(reply.get("id", 0) > 1 for reply in wire.heard) == 3
+    scene.write()
+    assert [pub["offset"] for pub in push(wire, "pub")] == [1]
