@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_S = 60.0
+WORKER = "realtime.engine.server"
 
 
 class Running:
@@ -135,6 +136,11 @@ def command_of(pid):
 
 def named(pids, word):
     return sorted(pid for pid in pids if word in command_of(pid))
+
+
+def workers(program):
+    """The processes of a `manage.py serve` (a Popen) that hold connections."""
+    return named(family(program.pid), f"-m {WORKER}")
 
 
 def alive(pids):

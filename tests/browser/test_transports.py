@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from realtime.notifications import actions
 from tests.browser.test_inbox import badge, is_live, row
 from tests.browser.test_market import exchange
-from tests.processes import family, named
+from tests.processes import workers
 
 __all__ = ["exchange"]  # a fixture
 
@@ -81,7 +81,7 @@ def test_it_hears_what_it_missed_while_its_process_was_dead(
     ada = person()
     page = signed_in(ada, "/inbox/", prepare=in_the_way)
     is_live(page)
-    for worker in named(family(site.programs["serve"].pid), "realtime.engine.server"):
+    for worker in workers(site.programs["serve"]):
         os.kill(worker, signal.SIGKILL)
     actions.notify(ada, "message", "Meanwhile")
     expect(page.locator(".row .row-title").first).to_have_text("Meanwhile", timeout=60_000)

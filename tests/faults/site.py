@@ -11,7 +11,7 @@ from django.db import connection
 
 from project import servers
 from tests.live import ask, eventually
-from tests.processes import Running, family, free_port, manage, named, status
+from tests.processes import Running, free_port, manage, status, workers
 from tests.realtime import environment
 
 START_S = 60.0
@@ -69,7 +69,7 @@ class Site:
         return said[0] if said else None
 
     def workers(self):
-        return named(family(self.server.process.pid), "realtime.engine.server")
+        return workers(self.server.process)
 
     async def ready(self):
         await eventually(lambda: self.leader, START_S)

@@ -18,10 +18,9 @@ from realtime.protocol.codec import binary
 from realtime.protocol.codes import Disconnect
 from realtime.protocol.messages import DisconnectPush
 from tests import processes
-from tests.processes import eventually, family, manage, named, running, status
+from tests.processes import WORKER, eventually, family, manage, running, status, workers
 
 pytestmark = pytest.mark.either
-WORKER = "realtime.engine.server"
 
 
 @pytest.fixture
@@ -37,17 +36,13 @@ def serve(port):
         yield program
 
 
-def workers(program):
-    return named(family(program.process.pid), f"-m {WORKER}")
-
-
 def test_a_killed_process_is_replaced_and_nobody_is_turned_away(serve, port):
-    before = workers(serve)
+    before = workers(serve.process)
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
     assert {status(f"http://127.0.0.1:{port}/healthz") for _ in range(20)} == {200}
     serve.until("worker.died")
-    after = eventually(lambda: len(found := workers(serve)) == 2 and found)
+    after = eventually(lambda: len(found := workers(serve.process)) == 2 and found)
     assert set(after) - set(before)
 
 
@@ -60,7 +55,7 @@ def test_it_ends_in_order_with_all_its_processes(serve, how):
 
 
 def test_a_killed_server_leaves_no_process_behind(serve):
-    everybody = workers(serve)
+    everybody = workers(serve.process)
     os.kill(serve.process.pid, signal.SIGKILL)
     eventually(lambda: not processes.alive(everybody))
 

@@ -48,7 +48,7 @@ from realtime.engine.api import disconnect, message, subscribe, unsubscribe
 from realtime.engine.conf import VERSION, settings
 from realtime.protocol.messages import Position
 from tests import live
-from tests.processes import eventually, family, free_port, manage, named, running, status
+from tests.processes import eventually, free_port, manage, running, status, workers
 from tests.realtime import Client, database_url, in_database, sign_in
 
 numbers = itertools.count()
@@ -357,7 +357,7 @@ def test_a_process_killed_in_the_middle_neither_loses_nor_repeats(site, text, ro
     with ThreadPoolExecutor(4) as threads:
         for number, _ in enumerate(threads.map(publish, words)):
             if number == at:
-                for pid in workers(site.web):
+                for pid in workers(site.web.process):
                     os.kill(pid, signal.SIGKILL)
                 at = next(kills, None)
     assert sorted(published(room)) == sorted(words)
@@ -689,7 +689,7 @@ async def test_channels_tell_how_many_listen_to_what(site, api, room):
 async def test_info_tells_of_every_process_with_connections_until_it_ends(site, api):
     with serving() as (port, web):
         other = Site(port, web, site.relay)
-        names = {f"{socket.gethostname()}_{pid}" for pid in workers(web)}
+        names = {f"{socket.gethostname()}_{pid}" for pid in workers(web.process)}
 
         def nodes():
             """Those of the other server: of the first, one test has killed some."""
@@ -717,10 +717,6 @@ def told(nodes, clients):
     """The nodes, when all so many clients are counted, and the subscriptions of all but one."""
     subs, found = sum(node.num_subs for node in nodes), sum(node.num_clients for node in nodes)
     return found == clients and subs == clients - 1 and nodes
-
-
-def workers(web):
-    return named(family(web.process.pid), "-m realtime.engine.server")
 
 
 # --- Batch

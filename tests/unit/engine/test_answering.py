@@ -33,8 +33,7 @@ def _secret():
 def scene():
     scene = Scene()
     yield scene
-    scene.loop.run_until_complete(scene.hub.stop())
-    scene.loop.close()
+    scene.close()
 
 
 @pytest.fixture

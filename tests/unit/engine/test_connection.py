@@ -58,6 +58,10 @@ class Scene:
         self.world = World()
         self.hub = self.world.hub()
 
+    def close(self):
+        self.loop.run_until_complete(self.hub.stop())
+        self.loop.close()
+
     def write(self, count=1):
         for _ in range(count):
             self.world.write()
@@ -76,8 +80,7 @@ class Scene:
 def scene():
     scene = Scene()
     yield scene
-    scene.loop.run_until_complete(scene.hub.stop())
-    scene.loop.close()
+    scene.close()
 
 
 def test_replies_of_one_moment_share_a_frame(scene):

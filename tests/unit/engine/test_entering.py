@@ -29,8 +29,7 @@ def scene():
     scene = Scene()
     scene.world.gone.add("deleted")
     yield scene
-    scene.loop.run_until_complete(scene.hub.stop())
-    scene.loop.close()
+    scene.close()
 
 
 def token(user="7", **claims):

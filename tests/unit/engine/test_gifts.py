@@ -15,8 +15,7 @@ GIFT = orders.Subscribe(user="5", topic=TOPIC, info="1", data="[]")
 def scene():
     scene = Scene()
     yield scene
-    scene.loop.run_until_complete(scene.hub.stop())
-    scene.loop.close()
+    scene.close()
 
 
 @pytest.fixture

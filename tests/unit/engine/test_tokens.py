@@ -232,7 +232,7 @@ def test_an_info_that_others_could_not_read_is_refused(text):
         tokens.connection(signed(text))
 
 
-@pytest.mark.parametrize("claim", [b"info", b"unknown", b"subs"])
+@pytest.mark.parametrize("claim", [b"info", b"meta", b"unknown", b"subs"])
 def test_claims_nested_without_end_are_refused(claim):
     for inner in (b"[" * 5000 + b"]" * 5000, b'{"a":' * 1500 + b"1" + b"}" * 1500, b"[" * 9000):
         with pytest.raises(InvalidToken):
