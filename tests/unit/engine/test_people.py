@@ -16,7 +16,7 @@ def test_without_an_id_it_is_the_anonymous_one():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("user_id", [NO_ROW, "no number", "1.5", "\u0661x"])
+@pytest.mark.parametrize("user_id", [NO_ROW, "no number", "1.5", "\u0661x", "9" * 5000])
 def test_an_id_of_no_row_is_nobody(user_id):
     assert people.load_user(user_id) is None
 
@@ -32,7 +32,17 @@ def test_a_person_is_as_the_row_is_now():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("user_id", [NO_ROW, "device-7"])
+@pytest.mark.parametrize("user_id", ["07654321", " 7654321", "+7654321", "\u0667654321"])
+@pytest.mark.parametrize("strangers", [False, True])
+def test_another_way_to_write_somebodys_number_is_nobodys_id(user_id, strangers):
+    ada = User.objects.create(pk=7654321, username="ada")
+    assert User.objects.get(pk=user_id) == ada
+    with settings.override(TOKEN_STRANGERS=strangers):
+        assert people.load_user(user_id) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("user_id", [NO_ROW, "9" * 5000, "device-7"])
 def test_where_strangers_are_let_in_an_id_of_no_row_is_one_of_them(user_id):
     with settings.override(TOKEN_STRANGERS=True):
         found = people.load_user(user_id)
@@ -46,6 +56,15 @@ def test_a_person_who_was_shut_out_does_not_come_back_as_a_stranger():
     ada = User.objects.create(username="ada", is_active=False)
     with settings.override(TOKEN_STRANGERS=True):
         assert people.load_user(str(ada.pk)) is None
+
+
+@pytest.mark.django_db
+def test_a_person_who_was_deleted_does_not_come_back_as_a_stranger():
+    ada = User.objects.create(username="ada")
+    user_id = str(ada.pk)
+    ada.delete()
+    with settings.override(TOKEN_STRANGERS=True):
+        assert people.load_user(user_id) is None
 
 
 def test_a_stranger_may_do_nothing_that_needs_a_permission():
