@@ -159,14 +159,15 @@ async def subscribe(
 ) -> Subscribed | Error | Disconnect:
     """Join a topic as the client asks, by its own right or by that of a token."""
     try:
-        match = topics.match(member.topic)
+        topics.declaration_of(member.topic)
         token = tokens.subscription(request.token) if request.token else None
+        # before a look at what stands in the name: whoever has no key learns nothing of it
+        if (why := _why_no_topic(member, token)) is not None:
+            return why
+        match = topics.match(member.topic)
         member.filter = filters.build(request.filter) if request.filter else None
     except tuple(REFUSED) as error:
         return REFUSED[type(error)]
-    why = _why_no_topic(member, token)
-    if why is not None:
-        return why
     keeps = match.declaration
     member.deltas = bool(request.delta) and keeps.deltas and not topics.is_latest(keeps)
     if token is None:

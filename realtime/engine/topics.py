@@ -178,8 +178,8 @@ class Match:
     params: dict[str, Any]
 
 
-def match(topic: str) -> Match:
-    """What a name means. Raises BadTopic (107) and UnknownTopic (102)."""
+def declaration_of(topic: str) -> Topic:
+    """What is declared for a name's namespace. Raises BadTopic (107) and UnknownTopic (102)."""
     if not 0 < len(topic) <= settings.TOPIC_BYTES or not topic.isascii():
         raise BadTopic(f"a topic's name has 1 to {settings.TOPIC_BYTES} ASCII characters")
     if topic == names.CONTROL:
@@ -188,6 +188,12 @@ def match(topic: str) -> Match:
     if declaration is None:
         known = ", ".join(sorted(registry())) or "none"
         raise UnknownTopic(f'topic "{topic}" matches no namespace; known: {known}')
+    return declaration
+
+
+def match(topic: str) -> Match:
+    """What a name means. Raises as `declaration_of` does."""
+    declaration = declaration_of(topic)
     # constants win: `tickers:all` is all of them, not a market of that name
     for template in sorted(declaration.templates, key=lambda template: len(template.columns)):
         values = template.match(topic)

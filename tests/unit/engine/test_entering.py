@@ -258,6 +258,10 @@ def room_token(user="5", topic=TOPIC, **claims):
         ("nowhere:1", {}, Error.UNKNOWN_CHANNEL),
         ("items:a b", {}, Error.BAD_REQUEST),
         ("$secret:1", {}, Error.PERMISSION_DENIED),
+        ("$secret:a b", {}, Error.PERMISSION_DENIED),
+        ("$nowhere:1", {}, Error.UNKNOWN_CHANNEL),
+        ("items:a b", {"token": {"user": "6"}}, Disconnect.INVALID_TOKEN),
+        (TOPIC, {"tf": {"key": "lang"}, "token": {"user": "6"}}, Disconnect.INVALID_TOKEN),
         (TOPIC, {"tf": {"key": "lang", "cmp": "no such"}}, Error.BAD_REQUEST),
         (TOPIC, {"token": "a.b.c"}, Error.PERMISSION_DENIED),
         (TOPIC, {"token": {"exp": AGO}}, Error.TOKEN_EXPIRED),
@@ -271,7 +275,7 @@ def room_token(user="5", topic=TOPIC, **claims):
 def test_a_topic_that_cannot_be_had_is_refused_with_the_reason(scene, topic, request_, why):
     wire = came(scene, user="5")
     if isinstance(request_.get("token"), dict):
-        request_ = {"token": room_token(**request_["token"])}
+        request_ = {**request_, "token": room_token(**request_["token"])}
     asked(wire, topic, **request_)
     if isinstance(why, Disconnect):
         assert wire.code == why.number
