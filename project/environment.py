@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import secrets
+import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import environ
 
@@ -21,7 +26,39 @@ ENGINES = {
 REDIS = ("redis", "rediss", "unix")
 SWITCH = {"true": True, "1": True, "yes": True, "on": True,
           "false": False, "0": False, "no": False, "off": False, "": False}  # fmt: skip
+KEY_BYTES = 50
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def own_key(folder: Path) -> str:
+    """The SECRET_KEY of one checkout, kept in `folder`, made by who asks first; for development.
+
+    A key in the source would let whoever reads it sign tokens and whatever else the key protects.
+    Nothing is made up for one process alone: the others would refuse what it signs.
+    """
+    file = folder / "secret-key"
+    try:
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _place(file, secrets.token_urlsafe(KEY_BYTES))
+        key = file.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"SECRET_KEY is not set, and this checkout's own cannot be kept in {file} "
+            f"({error.strerror}): set it, or let that file be written and read"
+        ) from error
+    if not key:
+        raise ImproperlyConfigured(f"SECRET_KEY is not set, and {file} is empty: remove that file")
+    return key
+
+
+def _place(file: Path, text: str) -> None:
+    """Whole or not at all, and never over what another process has placed meanwhile."""
+    with tempfile.NamedTemporaryFile("w", dir=file.parent) as new:  # only its owner may read it
+        new.write(text)
+        new.flush()
+        with contextlib.suppress(FileExistsError):
+            os.link(new.name, file)
 
 
 def database(env: environ.Env, default: str) -> dict[str, Any]:

@@ -18,7 +18,9 @@ if (BASE_DIR / ".env").exists():  # what is set outside wins
     env.read_env(BASE_DIR / ".env")
 
 DEBUG = environment.switch(env, "DEBUG")
-SECRET_KEY = env.str("SECRET_KEY", default="insecure-and-for-development-only" if DEBUG else "")
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if DEBUG and not SECRET_KEY:
+    SECRET_KEY = environment.own_key(BASE_DIR / "var")
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else []
 )
