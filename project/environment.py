@@ -11,13 +11,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import environ
 
 ENGINES = {
     "django.db.backends.postgresql": "postgres://user:password@host/name",
@@ -28,6 +27,12 @@ SWITCH = {"true": True, "1": True, "yes": True, "on": True,
           "false": False, "0": False, "no": False, "off": False, "": False}  # fmt: skip
 KEY_BYTES = 50
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def load(file: Path) -> None:
+    """Add what a `.env` says to the environment, where there is one; what is set outside wins."""
+    if file.exists():
+        environ.Env.read_env(file)
 
 
 def own_key(folder: Path) -> str:

@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
 from project import probe, servers
+from project.environment import load, switch
 from project.supervisor import Program, Supervisor, ending
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
+DOTENV = ROOT / ".env"
 LONGEST_SOCKET = 100  # bytes in the name of a unix socket: 104 on macOS, 108 on Linux
 DEFAULT_PORT, OPEN_PORT, HIGHEST_PORT = 8000, 1024, 65535
 POLL_S = 0.2
@@ -181,11 +186,28 @@ def banner(address: str, took_s: float) -> str:
 """
 
 
+def complete_environment() -> None:
+    """What is set outside, then `.env`, then the defaults: for this process and all it starts.
+
+    Raises RunError where that is production's, whose database would get the demo people.
+    """
+    outside = os.environ.get("DATABASE_URL")
+    load(DOTENV)
+    meant = outside or not os.environ.get("DATABASE_URL")
+    os.environ.setdefault("DEBUG", "true" if meant else "false")
+    os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR}/tocsin.sqlite3")
+    if not switch(environ.Env(), "DEBUG"):
+        raise RunError(
+            "it makes people whose passwords everybody knows, so it does not start where DEBUG is "
+            "off, nor where .env has a DATABASE_URL and no DEBUG=true. For production see "
+            "docs/howto/deploy.md"
+        )
+
+
 async def main() -> None:
+    complete_environment()
     options = Options.read(os.environ)
     demand_free(options)
-    os.environ.setdefault("DEBUG", "true")
-    os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR}/tocsin.sqlite3")
     await supervise(
         lambda supervisor: start(supervisor, options),
         lambda took_s: banner(options.address, took_s),
@@ -225,7 +247,7 @@ def cli() -> None:
     try:
         with alone():
             asyncio.run(main())
-    except (RunError, servers.ServerError) as error:
+    except (RunError, ImproperlyConfigured, servers.ServerError) as error:
         sys.exit(f"make run: {error}")
 
 

@@ -14,8 +14,7 @@ from project import environment, logs, production, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-if (BASE_DIR / ".env").exists():  # what is set outside wins
-    env.read_env(BASE_DIR / ".env")
+environment.load(BASE_DIR / ".env")
 
 DEBUG = environment.switch(env, "DEBUG")
 SECRET_KEY = env.str("SECRET_KEY", default="")

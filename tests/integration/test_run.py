@@ -18,15 +18,18 @@ pytestmark = [
 PROGRAMS = {"redis": "redis.sock", "relay": "manage.py relay", "market": "manage.py replay"}
 
 
-def run(var, port, *, shell="exec", **environment):
+def begun(var, *, shell="exec", **environment):
+    """`make run` with its data and its `.env` in `var`, as on a machine where nothing is set."""
     code = (
-        f"import pathlib; from project import run; run.VAR = pathlib.Path({str(var)!r}); run.cli()"
+        f"import pathlib; from project import run; run.VAR = pathlib.Path({str(var)!r}); "
+        "run.DOTENV = run.VAR / '.env'; run.cli()"
     )
-    # its own Redis and database, as on a machine where nothing is set
     script = f'unset REDIS_URL DATABASE_URL DEBUG SECRET_KEY; {shell} "$0" -c "$1"'
-    return running(
-        "sh", "-c", script, sys.executable, code, PORT=str(port), WORKERS="1", **environment
-    )
+    return running("sh", "-c", script, sys.executable, code, **environment)
+
+
+def run(var, port, **environment):
+    return begun(var, PORT=str(port), WORKERS="1", **environment)
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,50 @@ def test_an_address_of_another_machine_is_named_as_what_is_wrong(tmp_path, host)
         assert program.process.wait(30) != 0
         program.until(f"HOST={host} is no address of this machine")
         assert "PORT=" not in program.said
+
+
+# --- A .env
+
+
+def test_what_stands_in_dotenv_counts(tmp_path):
+    port, database = processes.free_port(), tmp_path / "named.sqlite3"
+    given = {
+        "PORT": port,
+        "HOST": "localhost",
+        "WORKERS": 1,
+        "DEBUG": "true",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "REDIS_URL": os.environ["REDIS_URL"],
+    }
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    with begun(tmp_path) as program:
+        program.until(rf"Tocsin is ready:  http://localhost:{port}/", deadline_s=120)
+        everybody = family(program.process.pid)
+        assert len(named(everybody, f"-m {processes.WORKER}")) == 1
+        assert not named(everybody, PROGRAMS["redis"])
+        assert database.exists()
+        assert program.end() == 0
+
+
+def test_what_is_set_outside_wins_over_dotenv(tmp_path):
+    (tmp_path / ".env").write_text("PORT=inside\n")
+    with begun(tmp_path, PORT="outside") as program:
+        assert program.process.wait(30) != 0
+        program.until("PORT=outside is not a number")
+
+
+@pytest.mark.parametrize("debug", ["", "DEBUG=false\n"])
+def test_production_s_dotenv_gets_no_demo_people(tmp_path, debug):
+    database = tmp_path / "production.sqlite3"
+    (tmp_path / ".env").write_text(f"DATABASE_URL=sqlite:///{database}\n{debug}")
+    with begun(tmp_path) as program:
+        assert program.process.wait(30) != 0
+        program.until("make run: it makes people whose passwords everybody knows")
+    assert not database.exists()
+
+
+def test_a_switch_that_is_none_is_a_clear_error(tmp_path):
+    (tmp_path / ".env").write_text("DEBUG=enabled\n")
+    with begun(tmp_path) as program:
+        assert program.process.wait(30) != 0
+        program.until("make run: DEBUG is 'enabled'; it must be true or false")
