@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from websockets.exceptions import ConnectionClosed
 
 from realtime import routing
 from realtime.engine import hub, pool
@@ -139,6 +140,22 @@ class InProcess:
         if message["type"] == "websocket.close":
             return message["code"]
         return message["text"] if message.get("text") is not None else message["bytes"]
+
+
+class Socket:
+    """The wire to a server of another process: a connection of `websockets`."""
+
+    def __init__(self, socket):
+        self.socket = socket
+
+    async def send(self, frame):
+        await self.socket.send(frame)
+
+    async def receive(self, within_s):
+        try:
+            return await asyncio.wait_for(self.socket.recv(), within_s)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 1006
 
 
 def handshake(session_key="", *, origin=ORIGIN, subprotocols=None, headers=()):

@@ -183,3 +183,25 @@ class Lounges(Topic):
 
     def allows(self, user, *, room):
         return room != "private"
+
+
+@live
+class Doors(Topic):
+    """Each is opened by a right of another kind."""
+
+    namespace = "door"
+    name = "door:{right}"
+    history = History(size=100)
+    depends_on = (Right,)
+
+    def allows(self, user, *, right):
+        match right:
+            case "group":
+                return user.groups.filter(name="members").exists()
+            case "permission":
+                return user.has_perm("tests_app.view_quote")
+            case "staff":
+                return user.is_staff
+            case "row":
+                return Right.objects.filter(user=user, group="open").exists()
+        return user.is_authenticated

@@ -50,17 +50,30 @@ class Redis:
 class Site:
     def __init__(self, folder, **extra):
         self.redis = Redis(folder / "redis")
-        self.port = free_port()
-        self.relays, self.server = [], None
+        self.relays, self.servers = [], []
         self.environment = {**environment(), "REDIS_URL": self.redis.url, "LOG_LEVEL": "INFO"}
         self.environment |= {"TOCSIN_RELAY_STANDBY_S": "0.1", **extra}
 
     def start_relay(self):
         self.relays.append(Running(manage("relay"), self.environment))
 
-    def start_server(self):
-        words = ("serve", "--workers", "2", "--port", str(self.port))
-        self.server = Running(manage(*words), self.environment)
+    def start_server(self, workers):
+        port = free_port()
+        words = ("serve", "--workers", str(workers), "--port", str(port))
+        self.servers.append(Running(manage(*words), self.environment))
+        self.servers[-1].port, self.servers[-1].workers = port, workers
+
+    @property
+    def server(self):
+        return self.servers[0]
+
+    @property
+    def ports(self):
+        return [server.port for server in self.servers]
+
+    @property
+    def port(self):
+        return self.ports[0]
 
     @property
     def leader(self):
@@ -73,20 +86,21 @@ class Site:
 
     async def ready(self):
         await eventually(lambda: self.leader, START_S)
-        address = f"http://127.0.0.1:{self.port}/healthz"
-
-        def answers():
-            return status(address) == 200 and len(self.workers()) == 2
-
-        while not await asyncio.to_thread(answers):
-            assert self.server.process.poll() is None, self.server.said
+        for server in self.servers:
+            while not await asyncio.to_thread(_answers, server):
+                assert server.process.poll() is None, server.said
 
     def close(self):
-        for program in [*self.relays, *([self.server] if self.server else [])]:
+        for program in [*self.relays, *self.servers]:
             if program.process.poll() is None:
                 _end(program)
             program.close()
         self.redis.kill()
+
+
+def _answers(server):
+    address = f"http://127.0.0.1:{server.port}/healthz"
+    return status(address) == 200 and len(workers(server.process)) == server.workers
 
 
 def leads(relay):
@@ -100,14 +114,16 @@ def _end(program):
 
 
 @contextlib.asynccontextmanager
-async def running(folder, *, with_redis=True, relays=2, **extra):
+async def running(folder, *, with_redis=True, relays=2, workers=(2,), **extra):
+    """`workers`: the processes of each server, which has a port of its own."""
     site = Site(folder, **extra)
     try:
         if with_redis:
             site.redis.start()
         for _ in range(relays):
             site.start_relay()
-        site.start_server()
+        for number in workers:
+            site.start_server(number)
         await site.ready()
         yield site
     finally:

@@ -1,6 +1,5 @@
 """Real Daphne processes, a real Redis and real clients."""
 
-import asyncio
 import json
 
 import centrifuge
@@ -13,25 +12,9 @@ from realtime.engine import pool
 from realtime.engine.broker import Broker
 from realtime.notifications import actions
 from tests import live, realtime
-from tests.realtime import Client, Daphne, in_database
+from tests.realtime import Client, Daphne, Socket, in_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Socket:
-    """The wire to a server of another process."""
-
-    def __init__(self, socket):
-        self.socket = socket
-
-    async def send(self, frame):
-        await self.socket.send(frame)
-
-    async def receive(self, within_s):
-        try:
-            return await asyncio.wait_for(self.socket.recv(), within_s)
-        except websockets.ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else 1006
 
 
 def two_servers(blocker):

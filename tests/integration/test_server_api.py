@@ -49,7 +49,7 @@ from realtime.engine.conf import VERSION, settings
 from realtime.protocol.messages import Position
 from tests import live
 from tests.processes import eventually, free_port, manage, running, status, workers
-from tests.realtime import Client, database_url, in_database, sign_in
+from tests.realtime import Client, Socket, database_url, in_database, sign_in
 
 numbers = itertools.count()
 
@@ -91,24 +91,6 @@ class Site:
                 reply = await client.subscribe(topic)
                 assert "subscribe" in reply, reply
             yield client
-
-
-class Socket:
-    """The wire to a real server."""
-
-    def __init__(self, socket):
-        self.socket = socket
-
-    async def send(self, frame):
-        await self.socket.send(frame)
-
-    async def receive(self, within_s):
-        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415
-
-        try:
-            return await asyncio.wait_for(self.socket.recv(), within_s)
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else 1006
 
 
 @contextlib.contextmanager
