@@ -1,4 +1,4 @@
-"""The engine's lists in the admin: topics, what waits, namespaces, to be read only; and API keys.
+"""The engine's lists in the admin: topics, what waits, namespaces, to be read only; keys, tokens.
 
 Bodies are personal data: superusers see them, nobody else. A key is shown once, when it is made.
 """
@@ -21,7 +21,7 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from realtime.engine import keys, pages
-from realtime.engine.models import ApiKey, Entry, Head, Namespace, Publication
+from realtime.engine.models import ApiKey, Entry, Head, Namespace, Publication, RevokedToken
 from realtime.engine.topics import registry
 
 if TYPE_CHECKING:
@@ -189,6 +189,23 @@ class ApiKeyAdmin(ModelAdmin):
     @admin.display(description="Topics")
     def covers(self, key: ApiKey) -> str:
         return ", ".join(f"{prefix}…" for prefix in key.topics) or "all"
+
+
+@admin.register(RevokedToken)
+class RevokedTokenAdmin(ModelAdmin):
+    """A row ends tokens at once; without it those that are not over yet are good again."""
+
+    fields = ("user", "token_id")
+    list_display = ("user", "which", "revoked_at")
+    search_fields = ("user", "token_id")
+    ordering = ("-revoked_at",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    @admin.display(description="Tokens", ordering="token_id")
+    def which(self, row: RevokedToken) -> str:
+        return row.token_id or "all issued until then"
 
 
 def _pages() -> list[URLPattern]:

@@ -185,6 +185,8 @@ class Answers:
             return Disconnect.INVALID_TOKEN
         if entering.is_over(token.expire_at):
             return Disconnect.EXPIRED
+        if who := entering.credential(token):
+            self._hub.rights.renew(self._reader, who)
         ttl_s = entering.ttl_s(token.expire_at)
         return messages.Refreshed(self._reader.client, VERSION, ttl_s)
 
@@ -199,6 +201,8 @@ class Answers:
             return Disconnect.INVALID_TOKEN
         if entering.is_over(token.expire_at):
             return EXPIRED_FOR_NOW
+        if (member := self._member(command.topic)) and (who := entering.credential(token)):
+            self._hub.rights.renew_topic(member, who)
         return messages.SubRefreshed(entering.ttl_s(token.expire_at))
 
 

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from realtime.engine import history, openings, orders, outbox, tokens, topics, triggers, wire
+from realtime.engine import (
+    blocklist,
+    history,
+    openings,
+    orders,
+    outbox,
+    tokens,
+    topics,
+    triggers,
+    wire,
+)
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import PublishError, UnknownTopic
 from realtime.protocol import recovery
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.01
 token = tokens.issue
+revoke_tokens = blocklist.revoke
 
 
 class Beginning(TypedDict):

@@ -68,8 +68,8 @@ class Watch:
 
 
 def watches() -> list[Watch]:
-    """All that is watched; a namespace's `depends_on` on top of users, groups and sessions."""
-    found = [*_people(), *_sessions()]
+    """All that is watched; a namespace's `depends_on` on top of people, sessions and tokens."""
+    found = [*_people(), *_sessions(), *_tokens()]
     for namespace, declaration in topics.registry().items():
         for model in declaration.depends_on:
             columns = tuple(field.attname for field in model._meta.concrete_fields)  # noqa: SLF001
@@ -102,6 +102,12 @@ def _sessions() -> Iterator[Watch]:
         session = apps.get_model("sessions", "Session")
         columns = ("session_key", "expire_date")
         yield Watch(session, "session", ("update", "delete"), "session_key", columns)
+
+
+def _tokens() -> Iterator[Watch]:
+    revoked = apps.get_model("engine", "RevokedToken")
+    columns = ("user", "token_id", "revoked_at")
+    yield Watch(revoked, "user", ("insert", "update"), "user", columns)
 
 
 def triggers(vendor: str, schema: str) -> Iterator[Trigger]:

@@ -58,6 +58,12 @@ class Entered:
     members: tuple[Member, ...] = ()
 
 
+def credential(token: ConnectionToken | SubscriptionToken) -> Credential | None:
+    """What must stay good while the token counts; None where it names nobody."""
+    who = Credential("", token.user, token.token_id, token.issued_at)
+    return who if token.user else None
+
+
 def ttl_s(expire_at: float | None) -> int | None:
     """Whole seconds until then, at least one: clients read it unconditionally."""
     return None if expire_at is None else max(1, min(int(expire_at - time.time()), LONGEST_S))
@@ -76,7 +82,7 @@ async def enter(hub: Hub, reader: Reader, command: Connect) -> Entered | Refusal
     try:
         token = tokens.connection(command.token) if command.token else None
         if token is not None:
-            reader.trust(Credential(token_user=token.user) if token.user else None, token.info)
+            reader.trust(credential(token), token.info)
         await hub.attach(reader)
         why = _why_not(hub, reader, token)
         return why or await _welcome(hub, reader, command, token)
@@ -172,7 +178,7 @@ async def subscribe(
     member.deltas = bool(request.delta) and keeps.deltas and not topics.is_latest(keeps)
     if token is None:
         return await _join(hub, member, match, request, PLAIN.override)
-    member.vouched, member.info = True, token.options.info
+    member.vouched, member.voucher, member.info = True, credential(token), token.options.info
     answer = await _join(hub, member, match, request, token.options.override)
     if isinstance(answer, Error):
         return answer

@@ -146,7 +146,8 @@ class _Joining:
             return codes.Error.PERMISSION_DENIED
         if self._since and self._request.strict and not opening.recovered:
             return codes.Error.UNRECOVERABLE_POSITION
-        self._member.grant.answered(opening.covers)
+        if self._member.voucher is None:
+            self._member.grant.answered(opening.covers)
         reached = await self._hub.upkeep.control_reaches(opening.mark)
         if not reached or self._member.ended or not self._place(opening.position):
             return codes.Error.INTERNAL

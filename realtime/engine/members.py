@@ -52,10 +52,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What says who a connection speaks for: the key of a session, or the user of a token."""
+    """What says who a connection speaks for: the key of a session, or a token of a user.
+
+    `issued_at`: unix seconds; None: the token does not say.
+    """
 
     session_key: str = field(default="", repr=False)
     token_user: str = ""
+    token_id: str = ""
+    issued_at: float | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -119,7 +124,8 @@ class Member:
     it is joining, held or catching up, and continues from its offset. `joined`: its subscribe
     reply has been sent. `ended`: it gets nothing any more; `refused`: for want of a right.
 
-    `vouched`: a token has said yes, and nobody else is asked; `info`: what the token says of it.
+    `vouched`: a token or the server has said yes, and no rule is asked. `voucher`: the token of the
+    subscription, which may be revoked. `info`: what a token says of the subscriber.
     `deltas`: data may be said as the difference to the publication before, once it has got that
     one (`based`). `filter`: what it wants to hear. `join_leave`: it hears who comes and goes;
     `announced`: others hear that of it; `present`: they can see it. `kept`: what no log keeps and
@@ -137,6 +143,7 @@ class Member:
     refused: bool = False
     catching_up: bool = False
     vouched: bool = False
+    voucher: Credential | None = None
     deltas: bool = False
     based: bool = False
     filter: Filter | None = None

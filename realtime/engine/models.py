@@ -167,6 +167,31 @@ class ApiKey(models.Model):
         return self.name
 
 
+class RevokedToken(models.Model):
+    """A token that opens nothing any more, or all that a person was given until then.
+
+    `user`: its subject. `token_id`: its `jti`; "": every one whose `iat` is not after `revoked_at`.
+    """
+
+    user = models.CharField(
+        "user id", max_length=255, db_index=True, help_text="The subject (sub) of the tokens."
+    )
+    token_id = models.CharField(
+        "token id",
+        max_length=255,
+        blank=True,
+        default="",
+        help_text="The jti of one token. Empty: all that this user has by now.",
+    )
+    revoked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "tocsin_revoked_token"
+
+    def __str__(self) -> str:
+        return self.token_id or f"every token of {self.user}"
+
+
 class Outcome(models.Model):
     """What a publish with an idempotency key (`word`) has done, for whoever asks it again.
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, load_backend
 from django.utils.crypto import constant_time_compare
 
-from realtime.engine import history, people, pool
+from realtime.engine import blocklist, history, people, pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,31 +90,34 @@ def digest(session_key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """`users`: the id of the user, for each credential that still speaks for somebody.
+    """`users`: the id of the user, for each credential `asked` about that still speaks for one.
 
     `covers`: every revocation up to this offset was visible to the question.
     """
 
+    asked: frozenset[Credential]
     users: Mapping[Credential, str]
     covers: int
 
 
 def identify(credentials: Iterable[Credential]) -> Identities:
-    """Ask the database anew who these speak for: session, user, active, password.
+    """Ask the database anew who these speak for: session or token, user, active, password.
 
     Reads only. Django's own `get_user` would flush or cycle a session here.
     """
     covers = history.heads([CONTROL])[CONTROL].offset
-    asked: dict[tuple[str, str], Any] = {}
+    known: dict[tuple[str, str], Any] = {}
+    asked = frozenset(credentials)
+    good = asked - blocklist.refused(credential for credential in asked if credential.token_user)
     users = {}
-    for credential in set(credentials):
+    for credential in good:
         if credential.token_user:
             user = people.load_user(credential.token_user)
         else:
-            user = _user(_session(credential.session_key), asked)
+            user = _user(_session(credential.session_key), known)
         if user is not None:
             users[credential] = str(user.pk)
-    return Identities(users, covers)
+    return Identities(asked, users, covers)
 
 
 aidentify = pool.awaitable(identify)

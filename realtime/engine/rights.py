@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from realtime.engine import revocation
-from realtime.engine.members import Register, nobody
+from realtime.engine.members import UNANSWERED, Register, nobody
+from realtime.engine.topics import Authorisation
 from realtime.protocol.codes import Disconnect, Unsubscribe
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from realtime.engine.members import Credential, Member, Person, Reader
     from realtime.engine.revocation import Event, Identities
-    from realtime.engine.topics import Authorisation
 
+    # user, topic, and the token of the subscription, which is asked about in place of the rule
+    Claim = tuple[str, str, Credential | None]
     Authorise = Callable[[str, str], Awaitable[Authorisation]]
     Identify = Callable[[Iterable[Credential]], Awaitable[Identities]]
 
@@ -55,7 +57,7 @@ class Rights:
         self._authorise, self._identify = authorise, identify
         self._hold, self._release, self._end, self._spawn = hold, release, end, spawn
         self._hold_s = hold_s
-        self._asking: set[tuple[str, str]] = set()
+        self._asking: set[Claim] = set()
         self._asking_persons = False
         self._few = asyncio.Semaphore(AT_ONCE)
         self._waiters: dict[Member, asyncio.Future[None]] = {}
@@ -132,15 +134,15 @@ class Rights:
 
     def question(self, member: Member) -> None:
         """Ask, again and again, until an answer covers what the member needs."""
-        if member.vouched:
-            # no revocation takes what a token gave; its end does
+        if member.vouched and member.voucher is None:
+            # the connection's credential is all that it hangs on
             member.grant.answered(member.grant.needs)
             self._let_go(member)
             return
-        key = (member.reader.person.user, member.topic)
-        if not member.grant.clear and key not in self._asking:
-            self._asking.add(key)
-            self._spawn(self._ask(*key))
+        claim = (member.reader.person.user, member.topic, member.voucher)
+        if not member.grant.clear and claim not in self._asking:
+            self._asking.add(claim)
+            self._spawn(self._ask(claim))
 
     async def cleared(self, member: Member) -> bool:
         """Wait for the answers that a joining member needs; False when they do not come in time.
@@ -161,23 +163,28 @@ class Rights:
                 self._waiters.pop(member, None)
         return True
 
-    async def _ask(self, user: str, topic: str) -> None:
+    async def _ask(self, claim: Claim) -> None:
         try:
-            while held := self._unanswered(user, topic):
-                answer = await self._answer(user, topic)
+            while held := self._unanswered(claim):
+                answer = await self._answer(claim)
                 if answer is None or not self._take(held, answer):
                     await asyncio.sleep(AGAIN_S)
         finally:
-            self._asking.discard((user, topic))
+            self._asking.discard(claim)
 
-    def _unanswered(self, user: str, topic: str) -> list[Member]:
-        holders = self.register.holders(user, topic)
-        return [member for member in holders if not (member.grant.clear or member.vouched)]
+    def _unanswered(self, claim: Claim) -> list[Member]:
+        user, topic, voucher = claim
+        same = [m for m in self.register.holders(user, topic) if m.voucher == voucher]
+        return [m for m in same if not m.grant.clear and (voucher or not m.vouched)]
 
-    async def _answer(self, user: str, topic: str) -> Authorisation | None:
+    async def _answer(self, claim: Claim) -> Authorisation | None:
+        user, topic, voucher = claim
         try:
             async with self._few:
-                return await self._authorise(user, topic)
+                if voucher is None:
+                    return await self._authorise(user, topic)
+                identities = await self._identify([voucher])
+                return Authorisation(voucher in identities.users, identities.covers)
         except Exception as error:  # noqa: BLE001  (a database that is down: asked until the deadline)
             log.warning("authorise.failed", topic=topic, error=repr(error))
             return None
@@ -213,6 +220,20 @@ class Rights:
 
     # --- Questions about a person
 
+    def renew(self, reader: Reader, credential: Credential) -> None:
+        """Another token speaks for the connection: nothing is known of it yet."""
+        reader.person.credential = credential
+        reader.person.grant.covers = UNANSWERED
+        for member in self.register.members(reader):
+            self.check(member)
+        self._question_person(reader)
+
+    def renew_topic(self, member: Member, voucher: Credential) -> None:
+        """As `renew`, of one subscription."""
+        member.voucher = voucher
+        member.grant.covers = UNANSWERED
+        self.check(member)
+
     def _question_person(self, reader: Reader) -> None:
         if reader.person.grant.clear:
             return
@@ -243,7 +264,7 @@ class Rights:
             person = reader.person
             if reader not in self.register:
                 continue
-            if identities.covers < person.grant.needs:
+            if person.credential not in identities.asked or identities.covers < person.grant.needs:
                 enough = False
             elif not _still(person, identities):
                 reader.disconnect(Disconnect.FORCE)
@@ -262,7 +283,7 @@ class Rights:
         if readers and (identities := await self._identities(readers)):
             self._take_identities(readers, identities)
         for user, topic in self.register.rights():
-            answer = await self._answer(user, topic)
+            answer = await self._answer((user, topic, None))
             if answer is not None:
                 holders = self.register.holders(user, topic)
                 self._take([m for m in holders if m.joined and not m.vouched], answer)

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from websockets.asyncio.client import connect as websocket
 
-from realtime.engine import pool
+from realtime.engine import blocklist, conf, pool, tokens
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from tests import live, realtime, streams
 from tests.app.models import Right
@@ -27,12 +27,13 @@ from tests.faults import site as sites
 from tests.live import raw, write
 from tests.realtime import Client, Socket, in_database
 
-ANY, GONE = "any", Disconnect.FORCE.number
+GONE = Disconnect.FORCE.number
 CUT = Unsubscribe.SERVER.number
 # the mark is what makes pytest have a database; all that happens here has lines of its own
 pytestmark = pytest.mark.django_db
 UNAUTHORIZED, DENIED = 101, 103
-OPEN = f"door:{ANY}"
+OPEN, PRIVATE, ITEMS = "door:any", "$secret:door", "items:open"
+SECRET = "a secret that is long enough for any test"
 PERMISSION = "view_quote"
 SOCKET = "socket"
 WAYS = (SOCKET, "http_stream", "sse")
@@ -41,21 +42,26 @@ people = count(1)
 
 @dataclass
 class Listener:
-    """A person, and all that hangs on it. `keys`: of its sessions, the second one unused."""
+    """A person, and all that hangs on it. `keys`: of its sessions, the second one unused.
+
+    `token`: to connect with in place of a session; `topic_token`: for the topic.
+    """
 
     user: User
     keys: list[str]
+    token: str = ""
+    topic_token: str = ""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """How a right is lost. `door`: what it opened; `code`: of the end that must come.
+    """How a right is lost. `topic`: what it opened; `code`: of the end that must come.
 
     `sql`: texts with names of what `names` knows, in an order that the database accepts.
     """
 
     name: str
-    door: str
+    topic: str
     code: int
     orm: Callable[[Listener], object]
     sql: tuple[str, ...]
@@ -65,7 +71,7 @@ def names(who):
     permission = Permission.objects.get(codename=PERMISSION).pk
     group = Group.objects.get(name="members").pk
     keys = [f"'{key}'" for key in who.keys]
-    own = {"user": who.user.pk, "key": keys[0], "other": keys[1]}
+    own = {"now": f"'{timezone.now()}'", "user": who.user.pk, "key": keys[0], "other": keys[1]}
     return {**own, "permission": permission, "group": group}
 
 
@@ -98,6 +104,9 @@ PERSON_GONE = (
     "DELETE FROM tests_app_right WHERE user_id = {user}",
     "DELETE FROM auth_user WHERE id = {user}",
 )
+REVOKE = """INSERT INTO tocsin_revoked_token ("user", token_id, revoked_at) VALUES """
+TOKENS_GONE = (f"{REVOKE}('{{user}}', '', {{now}})",)
+ONE_TOKEN_GONE = (f"{REVOKE}('{{user}}', 'of this topic', {{now}})",)
 GROUP_GONE = (
     "DELETE FROM auth_group_permissions WHERE group_id = {group}",
     "DELETE FROM auth_user_groups WHERE group_id = {group}",
@@ -106,92 +115,106 @@ GROUP_GONE = (
 CAUSES = [
     Cause(
         "signed out",
-        ANY,
+        OPEN,
         GONE,
         lambda who: SessionStore(who.keys[0]).flush(),
         ("DELETE FROM django_session WHERE session_key = {key}",),
     ),
     Cause(
         "signed out everywhere",
-        ANY,
+        OPEN,
         GONE,
         sign_out_everywhere,
         ("DELETE FROM django_session WHERE session_key IN ({key}, {other})",),
     ),
     Cause(
         "session ended",
-        ANY,
+        OPEN,
         GONE,
         end_session,
         ("UPDATE django_session SET expire_date = '2000-01-01' WHERE session_key = {key}",),
     ),
     Cause(
         "deactivated",
-        ANY,
+        OPEN,
         GONE,
         lose(is_active=False),
         ("UPDATE auth_user SET is_active = false WHERE id = {user}",),
     ),
-    Cause("deleted", ANY, GONE, lambda who: who.user.delete(), PERSON_GONE),
+    Cause("deleted", OPEN, GONE, lambda who: who.user.delete(), PERSON_GONE),
     Cause(
         "password changed",
-        ANY,
+        OPEN,
         GONE,
         change_password,
         ("UPDATE auth_user SET password = 'another' WHERE id = {user}",),
     ),
     Cause(
+        "tokens revoked",
+        OPEN,
+        GONE,
+        lambda who: blocklist.revoke(str(who.user.pk)),
+        TOKENS_GONE,
+    ),
+    Cause(
+        "token of a topic revoked",
+        PRIVATE,
+        CUT,
+        lambda who: blocklist.revoke(str(who.user.pk), "of this topic"),
+        ONE_TOKEN_GONE,
+    ),
+    Cause(
         "left a group",
-        "group",
+        "door:group",
         CUT,
         lambda who: who.user.groups.clear(),
         ("DELETE FROM auth_user_groups WHERE user_id = {user}",),
     ),
     Cause(
         "group deleted",
-        "group",
+        "door:group",
         CUT,
         lambda who: Group.objects.get(name="members").delete(),
         GROUP_GONE,
     ),
     Cause(
         "permission taken",
-        "permission",
+        "door:permission",
         CUT,
         lambda who: who.user.user_permissions.clear(),
         ("DELETE FROM auth_user_user_permissions WHERE user_id = {user}",),
     ),
     Cause(
         "permission taken from a group",
-        "permission",
+        "door:permission",
         CUT,
         lambda who: Group.objects.get(name="readers").permissions.clear(),
         ("DELETE FROM auth_group_permissions WHERE permission_id = {permission}",),
     ),
     Cause(
         "no longer staff",
-        "staff",
+        "door:staff",
         CUT,
         lose(is_staff=False),
         ("UPDATE auth_user SET is_staff = false WHERE id = {user}",),
     ),
     Cause(
         "no longer a superuser",
-        "permission",
+        "door:permission",
         CUT,
         lose(is_superuser=False),
         ("UPDATE auth_user SET is_superuser = false WHERE id = {user}",),
     ),
     Cause(
         "a row that the rule reads deleted",
-        "row",
+        ITEMS,
         CUT,
         lambda who: Right.objects.filter(user=who.user).delete(),
         ("DELETE FROM tests_app_right WHERE user_id = {user}",),
     ),
     Cause(
         "a row that the rule reads changed",
-        "row",
+        ITEMS,
         CUT,
         lambda who: Right.objects.filter(user=who.user).update(group="shut"),
         ("UPDATE tests_app_right SET \"group\" = 'shut' WHERE user_id = {user}",),
@@ -208,20 +231,26 @@ def person(cause):
     may = Permission.objects.get(codename=PERMISSION)
     members, _ = Group.objects.get_or_create(name="members")
     readers, _ = Group.objects.get_or_create(name="readers")
-    if cause.door == "group":
+    if cause.topic == "door:group":
         user.groups.add(members)
-    elif cause.door == "staff":
+    elif cause.topic == "door:staff":
         lose(is_staff=True)(Listener(user, []))
-    elif cause.door == "row":
+    elif cause.topic == ITEMS:
         Right.objects.create(user=user, group="open")
     elif cause.name == "permission taken from a group":
         readers.permissions.add(may)
         user.groups.add(readers)
     elif cause.name == "no longer a superuser":
         lose(is_superuser=True)(Listener(user, []))
-    elif cause.door == "permission":
+    elif cause.topic == "door:permission":
         user.user_permissions.add(may)
-    return Listener(user, [realtime.sign_in(user), realtime.sign_in(user)])
+    who = Listener(user, [realtime.sign_in(user), realtime.sign_in(user)])
+    with conf.settings.override(TOKEN_SECRETS=SECRET):
+        if cause.name == "tokens revoked":
+            who.token = tokens.issue(str(user.pk))
+        elif cause.topic == PRIVATE:
+            who.topic_token = tokens.issue(str(user.pk), topic=PRIVATE, jti="of this topic")
+    return who
 
 
 # --- Listening
@@ -245,17 +274,23 @@ async def by_stream(port, key, transport):
 
 
 @contextlib.asynccontextmanager
-async def everywhere(site, key, topic, ways=WAYS):
+async def everywhere(site, who, topic, ways=WAYS):
     """Clients of a person at every process, by every transport."""
+    key = "" if who.token else who.keys[0]
     async with contextlib.AsyncExitStack() as stack:
         clients = []
         for port, way in product(site.ports, ways):
             opening = by_socket(port, key) if way == SOCKET else by_stream(port, key, way)
             client = await stack.enter_async_context(opening)
-            assert "connect" in await client.connect()
-            assert "subscribe" in await client.subscribe(topic)
+            assert "connect" in await client.connect(**given(who.token))
+            token = who.topic_token if topic == PRIVATE else ""
+            assert "subscribe" in await client.subscribe(topic, **given(token))
             clients.append(client)
         yield clients
+
+
+def given(token):
+    return {"token": token} if token else {}
 
 
 def said(client, topic):
@@ -277,7 +312,9 @@ def site(request, tmp_path_factory, django_db_setup, django_db_blocker):
         live.empty()
         folder = tmp_path_factory.mktemp("site")
         with_redis = request.param == "Redis"
-        running = sites.running(folder, with_redis=with_redis, relays=1, workers=(1, 1))
+        running = sites.running(
+            folder, with_redis=with_redis, relays=1, workers=(1, 1), TOCSIN_TOKEN_SECRETS=SECRET
+        )
         with asyncio.Runner() as runner:
             try:
                 yield runner.run(running.__aenter__())
@@ -317,15 +354,16 @@ async def by_sql(cause, who):
     ("site", "take"),
     [("Redis", by_orm), ("Redis", by_sql), ("no Redis", by_sql)],
     indirect=["site"],
+    scope="module",
 )
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name.replace(" ", "_"))
 async def test_nothing_arrives_after_a_right_is(cause, take, site):
     who, other = [await in_database(person, cause) for _ in range(2)]
-    topic = f"door:{cause.door}"
+    topic = cause.topic
     both = sorted({topic, OPEN})
     async with (
-        everywhere(site, who.keys[0], topic) as clients,
-        everywhere(site, other.keys[0], OPEN, [SOCKET]) as others,
+        everywhere(site, who, topic) as clients,
+        everywhere(site, other, OPEN, [SOCKET]) as others,
     ):
         write(raw(), both, {"said": "before"})
         await all_hear(clients, topic, "before")
@@ -335,7 +373,7 @@ async def test_nothing_arrives_after_a_right_is(cause, take, site):
         for client in clients:
             await ends(client, topic, cause.code)
             assert said(client, topic) == ["before"]
-    await comes_in_vain(site.ports[0], who.keys[0], topic, cause.code)
+    await comes_in_vain(site.ports[0], who, topic, cause.code)
 
 
 async def ends(client, topic, code):
@@ -349,10 +387,14 @@ async def ends(client, topic, code):
     await client.subscribe(OPEN)
 
 
-async def comes_in_vain(port, key, topic, code):
-    async with by_socket(port, key) as client:
-        if code == GONE:
+async def comes_in_vain(port, who, topic, code):
+    async with by_socket(port, who.keys[0]) as client:
+        if who.token:
+            await client.say(id=1, connect={"token": who.token})
+            assert await client.ended() == Disconnect.INVALID_TOKEN.number
+        elif code == GONE:
             assert (await client.connect())["error"]["code"] == UNAUTHORIZED
         else:
             await client.connect()
-            assert (await client.subscribe(topic))["error"]["code"] == DENIED
+            answer = await client.subscribe(topic, **given(who.topic_token))
+            assert answer["error"]["code"] == DENIED

@@ -5,6 +5,7 @@ import json
 import re
 import runpy
 import shlex
+import time
 from pathlib import Path
 
 import jwt
@@ -12,8 +13,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from realtime.engine import conf, tokens
+from realtime.engine import blocklist, conf, tokens
 from realtime.engine.exceptions import InvalidToken
+from realtime.engine.members import Credential
 
 pytestmark = pytest.mark.django_db
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "tokens.md").read_text()
@@ -138,3 +140,35 @@ def test_the_key_pair_of_the_page_signs_what_is_believed(tmp_path, monkeypatch):
         assert tokens.connection(signed).user == "42"
         with pytest.raises(InvalidToken):
             tokens.connection(jwt.encode({"sub": "42"}, "x" * 32))
+
+
+# --- Revoking
+
+
+def refused(user, **claims):
+    return blocklist.refused([Credential(token_user=str(user), **claims)])
+
+
+def test_every_token_of_a_person_is_revoked_by_name_or_id(ada):
+    assert token("ada", "--revoke") == f"revoked: every token of {ada.pk}; what speaks by it is cut"
+    assert refused(ada.pk, issued_at=time.time() - 1)
+    assert not refused(ada.pk, issued_at=time.time() + 60)
+
+
+def test_one_token_is_revoked_by_its_id(ada):
+    assert token(str(ada.pk), "--revoke", "abc") == "revoked: abc; what speaks by it is cut"
+    assert refused(ada.pk, token_id="abc")
+    assert not refused(ada.pk, token_id="xyz", issued_at=1)
+
+
+def test_the_tokens_of_who_was_shut_out_can_be_revoked(ada):
+    User.objects.update(is_active=False)
+    assert token("ada", "--revoke").startswith("revoked")
+
+
+def test_a_strangers_tokens_are_revoked_where_strangers_are_let_in():
+    with pytest.raises(CommandError, match="no user has the id or the name"):
+        token("device-7", "--revoke")
+    with conf.settings.override(TOKEN_STRANGERS=True):
+        token("device-7", "--revoke")
+    assert refused("device-7")

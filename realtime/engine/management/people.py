@@ -8,6 +8,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
+from realtime.engine.conf import settings
+
 
 def active(asked: str) -> Any:
     """Somebody who may sign in, by id or by name; whoever could be two people is neither."""
@@ -15,6 +17,16 @@ def active(asked: str) -> Any:
     if not user.is_active:
         raise CommandError(f"{user.get_username()} is deactivated: a token would open nothing")
     return user
+
+
+def subject(asked: str) -> str:
+    """The id that tokens of somebody name; of a stranger, where they are let in, as it was said."""
+    try:
+        return str(_found(asked).pk)
+    except CommandError:
+        if settings.TOKEN_STRANGERS:
+            return asked
+        raise
 
 
 def _found(asked: str) -> Any:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from realtime.engine import joining
-from realtime.engine.members import Member, Person
+from realtime.engine.members import Credential, Member, Person
 from realtime.engine.revocation import Identities
 from realtime.engine.topics import Authorisation, Match
 from realtime.protocol.codes import Disconnect, Error, Unsubscribe
@@ -124,7 +124,7 @@ def test_a_session_that_has_become_another_persons_is_cut_off(scene):
     client = scene.client()
 
     async def another(keys):
-        return Identities(dict.fromkeys(keys, "mallory"), 9)
+        return Identities(frozenset(keys), dict.fromkeys(keys, "mallory"), 9)
 
     scene.hub.rights._identify = another
     happens(scene, kind="sessions")
@@ -135,10 +135,10 @@ def test_a_session_that_has_become_another_persons_is_cut_off(scene):
 def test_a_newcomer_is_asked_about_until_the_answer_has_seen_all_that_was_handled(scene):
     scene.client("grace")
     happens(scene, kind="everybody")
-    identify, first = scene.world.identify, [Identities({}, 0)]
+    identify, first = scene.world.identify, [0]
 
     async def replica(keys):
-        return first.pop() if first else await identify(keys)
+        return Identities(frozenset(keys), {}, first.pop()) if first else await identify(keys)
 
     scene.hub.rights._identify = replica
     assert scene.client().rows != []
@@ -264,3 +264,70 @@ def test_a_token_of_somebody_who_is_gone_is_worth_nothing(scene):
     scene.deliver_all()
     assert client.closed is Disconnect.FORCE
     assert client.rows == []
+
+
+# --- Tokens that are revoked
+
+
+def by_token(scene, token_id):
+    """Somebody who holds the topic by a token for it."""
+    client = scene.client()
+    client.member.vouched = True
+    client.member.voucher = Credential(token_user="ada", token_id=token_id)
+    return client
+
+
+def test_a_revoked_token_ends_the_subscription_that_it_gave_and_no_other(scene):
+    first, second = by_token(scene, "first"), by_token(scene, "second")
+    scene.world.gone.add("first")
+    entries = happens(scene, kind="user", user="ada")
+    assert first.told == [Unsubscribe.SERVER]
+    assert first.rows == []
+    assert second.rows == entries
+
+
+def test_who_renews_a_token_is_held_until_it_is_known_to_be_good(scene):
+    client = by_token(scene, "first")
+    scene.call(scene.hub.rights.renew, client, Credential(token_user="ada", token_id="new"))
+    entries = write_and_deliver(scene)
+    assert client.rows == entries
+    scene.world.gone.add("revoked")
+    scene.call(scene.hub.rights.renew, client, Credential(token_user="ada", token_id="revoked"))
+    write_and_deliver(scene)
+    assert client.closed is Disconnect.FORCE
+    assert client.rows == entries
+
+
+def test_an_answer_about_the_old_token_says_nothing_of_the_new_one(scene):
+    client = by_token(scene, "first")
+    identify = scene.world.identify
+
+    async def renewed_meanwhile(keys):
+        found = await identify(keys)
+        if client.person.credential.token_id != "new":
+            scene.hub.rights.renew(client, Credential(token_user="ada", token_id="new"))
+        return found
+
+    scene.hub.rights._identify = renewed_meanwhile
+    entries = happens(scene, kind="user", user="ada")
+    assert client.closed is None
+    assert client.rows == entries
+
+
+def test_a_subscription_goes_on_by_a_new_token_and_ends_by_a_revoked_one(scene):
+    client, other = by_token(scene, "first"), by_token(scene, "first")
+    scene.world.gone |= {"first", "revoked"}
+    renewals = {client: "new", other: "revoked"}
+    for who, token_id in renewals.items():
+        voucher = Credential(token_user="ada", token_id=token_id)
+        scene.call(scene.hub.rights.renew_topic, who.member, voucher)
+    entries = write_and_deliver(scene)
+    assert client.rows == entries
+    assert other.told == [Unsubscribe.SERVER]
+    assert other.rows == []
+
+
+def write_and_deliver(scene):
+    entries = write(scene)
+    scene.deliver_all()
+    return entries

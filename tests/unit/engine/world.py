@@ -240,8 +240,9 @@ class World:
     async def identify(self, keys):
         def look():
             named = {key: key.session_key or key.token_user for key in keys}
-            users = {key: user for key, user in named.items() if user not in self.gone}
-            return Identities(users, len(self.control_log))
+            gone = {key for key, user in named.items() if {user, key.token_id} & self.gone}
+            users = {key: user for key, user in named.items() if key not in gone}
+            return Identities(frozenset(named), users, len(self.control_log))
 
         return await self._answer(look)
 

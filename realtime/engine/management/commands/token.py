@@ -1,4 +1,4 @@
-"""`manage.py token`: sign a token for somebody, to try things by hand or for a program."""
+"""`manage.py token`: sign a token for somebody, or revoke what was signed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime.engine import tokens
+from realtime.engine import blocklist, tokens
 from realtime.engine.management import people
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ NEVER = "never"
 
 
 class Command(BaseCommand):
-    help = "Print a signed token that connects as a user, or subscribes one to a topic."
+    help = "Print a signed token that connects as a user, or subscribes one to a topic; or revoke."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the id of a user, or the user name")
@@ -36,8 +36,18 @@ class Command(BaseCommand):
             metavar="C",
             help="a topic that the connection has without asking; may be said again",
         )
+        parser.add_argument(
+            "--revoke",
+            nargs="?",
+            const="",
+            metavar="ID",
+            help="end every token of the user instead, or the one with this id (its jti)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["revoke"] is not None:
+            self._revoke(options["user"], options["revoke"])
+            return
         user = people.active(options["user"])
         arguments: dict[str, Any] = {"topic": options["topic"], "channels": options["channel"]}
         if options["info"] is not None:
@@ -48,6 +58,10 @@ class Command(BaseCommand):
             self.stdout.write(tokens.issue(str(user.pk), **arguments))
         except (ImproperlyConfigured, ValueError) as error:
             raise CommandError(str(error)) from error
+
+    def _revoke(self, asked: str, token_id: str) -> None:
+        row = blocklist.revoke(people.subject(asked), token_id)
+        self.stdout.write(f"revoked: {row}; what speaks by it is cut")
 
 
 def _json(text: str) -> Any:

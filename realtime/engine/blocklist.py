@@ -1,0 +1,52 @@
+"""Tokens that were revoked before their time: by their id, or all of a person's until a moment.
+
+A trigger tells the hubs of each new row, so that what speaks by such a token is cut in the order of
+all changes. Who signs for us puts `iat` and `jti` into a token; one without `iat` counts as older
+than any moment.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from realtime.engine.models import RevokedToken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Voucher(Protocol):
+    """What a token says of itself. `issued_at`: unix seconds."""
+
+    @property
+    def token_user(self) -> str: ...
+    @property
+    def token_id(self) -> str: ...
+    @property
+    def issued_at(self) -> float | None: ...
+
+
+VoucherT = TypeVar("VoucherT", bound=Voucher)
+
+
+def revoke(user: str, token_id: str = "") -> RevokedToken:
+    """End one token of this user, or all that are there by now. It counts from its commit on."""
+    return RevokedToken.objects.create(user=user, token_id=token_id)
+
+
+def refused(vouchers: Iterable[VoucherT]) -> set[VoucherT]:
+    """Those of them that were revoked; one question for all, none for none."""
+    by_user = defaultdict(list)
+    for voucher in vouchers:
+        by_user[voucher.token_user].append(voucher)
+    if not by_user:
+        return set()
+    rows = RevokedToken.objects.filter(user__in=by_user)
+    return {voucher for row in rows for voucher in by_user[row.user] if _ends(row, voucher)}
+
+
+def _ends(row: RevokedToken, voucher: Voucher) -> bool:
+    if row.token_id:
+        return row.token_id == voucher.token_id
+    return voucher.issued_at is None or voucher.issued_at <= row.revoked_at.timestamp()
