@@ -42,6 +42,7 @@ class Answers:
         self._hub, self._reader = hub, reader
         self._publish = Bucket(settings.PUBLISH_PER_S, settings.PUBLISH_BURST, now)
         self._publishing = asyncio.Lock()
+        self._look = Bucket(settings.PRESENCE_PER_S, settings.PRESENCE_BURST, now)
         self._call = Bucket(settings.RPC_PER_S, settings.RPC_BURST, now)
 
     async def find(self, command: commands.Question) -> Found:
@@ -136,12 +137,18 @@ class Answers:
     ) -> Found:
         if not match.declaration.presence:
             return Error.NOT_AVAILABLE
-        why = await self._why_not_present(match.topic)
-        if why is not None:
-            return why
-        if isinstance(command, commands.Presence):
-            return messages.Present(await self._hub.doors.presence.everybody(match.topic))
-        return messages.PresenceCount(*await self._hub.doors.presence.count(match.topic))
+        if not self._look.take(1, asyncio.get_running_loop().time()):
+            return Error.TOO_MANY_REQUESTS
+        reader, presence = self._reader, self._hub.doors.presence
+        asker = reader.person.user or reader.client
+        # in its turn: an answer may be large, and who does not read it gets no more of them
+        async with reader.turns.one():
+            why = await self._why_not_present(match.topic)
+            if why is not None:
+                return why
+            if isinstance(command, commands.Presence):
+                return messages.Present(await presence.everybody(match.topic, asker))
+            return messages.PresenceCount(*await presence.count(match.topic, asker))
 
     async def _why_not_present(self, topic: str) -> Error | None:
         member = self._member(topic)
@@ -151,8 +158,7 @@ class Answers:
             return Error.INTERNAL  # held for a moment: it may ask again
         if topic.startswith(entering.PRIVATE):
             return Error.PERMISSION_DENIED
-        async with self._reader.turns.one():
-            answer = await self._hub.doors.authorise(self._reader.person.user, topic)
+        answer = await self._hub.doors.authorise(self._reader.person.user, topic)
         return None if answer.allowed else Error.PERMISSION_DENIED
 
     def _member(self, topic: str) -> Member | None:

@@ -12,7 +12,7 @@ import structlog
 
 from realtime.engine import joining, names, rpc, tokens, topics
 from realtime.engine.conf import VERSION, settings
-from realtime.engine.exceptions import BadTopic, EpochChanged, Unavailable, UnknownTopic
+from realtime.engine.exceptions import BadTopic, EpochChanged, TooMany, Unavailable, UnknownTopic
 from realtime.engine.members import Credential, Member
 from realtime.engine.tokens import ExpiredToken, InvalidToken, TopicOptions
 from realtime.protocol import filters
@@ -46,6 +46,7 @@ REFUSED: dict[type[Exception], Error] = {
     EpochChanged: Error.UNRECOVERABLE_POSITION,
     ExpiredToken: Error.TOKEN_EXPIRED,
     InvalidToken: Error.PERMISSION_DENIED,
+    TooMany: Error.LIMIT_EXCEEDED,
     Unavailable: Error.INTERNAL,
 }
 

@@ -67,6 +67,27 @@ class Turns:
             yield
 
 
+class Shares:
+    """What there is little of, for many: a few at once for each name, so that none takes it all."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._few: dict[str, asyncio.Semaphore] = {}
+        self._asking: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def one(self, name: str) -> AsyncIterator[None]:
+        few = self._few.setdefault(name, asyncio.Semaphore(self._at_once))
+        self._asking[name] += 1
+        try:
+            async with few:
+                yield
+        finally:
+            self._asking[name] -= 1
+            if not self._asking[name]:
+                del self._asking[name], self._few[name]
+
+
 class Seats:
     """How many connections somebody holds in this process; `name` is a user or an address."""
 

@@ -2,36 +2,53 @@
 
 This process's own people are in its memory and always in its answers; what other processes say of
 theirs (node.py) is read from Redis. Where Redis does not answer, or has just forgotten, there is no
-answer at all, never a shorter one.
+answer at all, never a shorter one. A long one is read seldom: it is a little old.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from realtime.engine import metrics, redis_client
 from realtime.engine.broker import Seldom
 from realtime.engine.conf import settings
 from realtime.engine.envelope import Refused, Seal
-from realtime.engine.exceptions import Unavailable
+from realtime.engine.exceptions import TooMany, Unavailable
+from realtime.engine.limits import Shares
 from realtime.engine.node import LOG_EVERY_S, Node, infos_of, life, nodes_of
 from realtime.protocol.messages import ClientInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
 log = structlog.get_logger(__name__)
 
-PAGE, NODES = 500, 500
-READERS, READ_S = 4, 2.0
+# infos in a page, of so many nodes; pages at once
+PAGE, ABREAST, READERS = 500, 10, 4
+# questions of one person at once, so that there are readers left; how long each waits for an answer
+EACH, ASK_S = 2, 2.0
+NODES = 1000
+# what was read serves whoever asks, the longer the more it is: 3 s for 10,000 clients, a few not at
+# all; so one topic costs a process some hundredths of its time, however many ask
+FEW, REST_S = 100, 0.0003
 
 _decode = msgspec.msgpack.Decoder(ClientInfo).decode
 Infos = dict[str, ClientInfo]
+
+
+class Others(Struct):
+    """Who is on a topic by other processes; `infos`: None where they are too many to be told."""
+
+    infos: Infos | None
+    clients: int
+    users: frozenset[str]
 
 
 class Presence:
@@ -42,8 +59,8 @@ class Presence:
         self._node = Node(self._redis)
         self._task: asyncio.Task[None] | None = None
         self._readers = asyncio.Semaphore(READERS)
-        self._reads: set[asyncio.Task[Infos]] = set()
-        self._next_reads: dict[str, asyncio.Task[Infos]] = {}
+        self._shares = Shares(EACH)
+        self._reads: dict[str, asyncio.Task[Others]] = {}
         self._complaint = Seldom(LOG_EVERY_S)
 
     def add(self, topic: str, info: ClientInfo) -> None:
@@ -60,17 +77,20 @@ class Presence:
         self._node.roll.remove(topic, client)
         self._node.changed()
 
-    async def everybody(self, topic: str) -> Infos:
-        """By client. Raises Unavailable where Redis does not answer, or has just forgotten."""
-        if self._node.doubtful:
-            raise Unavailable
-        others = await asyncio.shield(self._next_read(topic))
-        return {**others, **self._node.roll.of(topic)}
+    async def everybody(self, topic: str, asker: str = "") -> Infos:
+        """By client; `asker`: who wants to know. Raises Unavailable where Redis does not answer, or
+        has just forgotten; TooMany.
+        """
+        others, own = await self._others(topic, asker), self._node.roll.of(topic)
+        if others.infos is None or others.clients + len(own) > settings.PRESENCE_CLIENTS:
+            raise TooMany(f"more than {settings.PRESENCE_CLIENTS} are on this topic")
+        return {**others.infos, **own}
 
-    async def count(self, topic: str) -> tuple[int, int]:
+    async def count(self, topic: str, asker: str = "") -> tuple[int, int]:
         """Clients and distinct users. Raises Unavailable."""
-        everybody = await self.everybody(topic)
-        return len(everybody), len({info.user for info in everybody.values()})
+        others, own = await self._others(topic, asker), self._node.roll.of(topic)
+        users = others.users.union(info.user for info in own.values())
+        return others.clients + len(own), len(users)
 
     async def start(self) -> None:
         """Begin to write; waits for nothing."""
@@ -89,43 +109,54 @@ class Presence:
 
     # --- Reading
 
-    def _next_read(self, topic: str) -> asyncio.Task[Infos]:
-        """A read that has not begun: whoever asks until it does shares it."""
-        if (read := self._next_reads.get(topic)) is None:
-            read = self._next_reads[topic] = asyncio.create_task(self._read(topic))
-            self._reads.add(read)
-            read.add_done_callback(self._ended)
+    async def _others(self, topic: str, asker: str) -> Others:
+        try:
+            async with asyncio.timeout(ASK_S), self._shares.one(asker):
+                others = await asyncio.shield(self._reading(topic))
+        except TimeoutError as error:  # the read goes on, for whoever asks next
+            raise Unavailable from error
+        if self._node.doubtful:
+            raise Unavailable
+        return others
+
+    def _reading(self, topic: str) -> asyncio.Task[Others]:
+        if (read := self._reads.get(topic)) is None:
+            read = self._reads[topic] = asyncio.create_task(self._read(topic))
+            read.add_done_callback(lambda read: self._rest(topic, read))
         return read
 
-    def _ended(self, read: asyncio.Task[Infos]) -> None:
-        self._reads.discard(read)
-        if not read.cancelled():
-            read.exception()  # for whoever asked may have gone
+    @contextlib.asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        async with self._readers:
+            if self._node.doubtful:
+                raise Unavailable  # who waited need not wait for Redis as well
+            yield
 
-    async def _read(self, topic: str) -> Infos:
-        try:
-            async with asyncio.timeout(READ_S), self._readers:
-                del self._next_reads[topic]
-                if self._node.doubtful:
-                    raise Unavailable
-                return await self._others(topic)
-        except TimeoutError as error:
-            raise Unavailable from error
-        finally:
-            if self._next_reads.get(topic) is asyncio.current_task():
-                del self._next_reads[topic]
+    def _rest(self, topic: str, read: asyncio.Task[Others]) -> None:
+        # an error has no rest; it is looked at here, for whoever asked may have gone
+        found = None if read.cancelled() or read.exception() else read.result()
+        rest_s = REST_S * max(0, found.clients - FEW) if found else 0.0
+        if rest_s:
+            asyncio.get_running_loop().call_later(rest_s, self._reads.pop, topic, None)
+        else:
+            del self._reads[topic]
 
-    async def _others(self, topic: str) -> Infos:
+    async def _read(self, topic: str) -> Others:
         own, known = self._node.name, self._node.known
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.get(life(own)).zrevrange(nodes_of(topic), 0, NODES - 1)
+        async with self._slot(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.get(life(own)).zrevrange(nodes_of(topic), 0, NODES)
             alive, names = await self._node.ask(pipe.execute())
         if known and alive is None:
             self._node.forgotten(own)
             raise Unavailable
         nodes = [name.decode("ascii", "replace") for name in names]
         others = [node for node in nodes if not node.startswith(self._node.process)]
-        return await self._infos(topic, await self._living(topic, others))
+        living = await self._living(topic, others)
+        if len(nodes) > NODES:
+            raise Unavailable  # there may be more; the dead among these have just been buried
+        infos = await self._infos(topic, living)
+        few = infos if len(infos) <= settings.PRESENCE_CLIENTS else None
+        return Others(few, len(infos), frozenset(info.user for info in infos.values()))
 
     async def _living(self, topic: str, nodes: list[str]) -> list[str]:
         if not nodes:
@@ -142,18 +173,23 @@ class Presence:
             await self._node.ask(pipe.execute())
 
     async def _infos(self, topic: str, nodes: list[str]) -> Infos:
-        """In pages: neither Redis nor this process may stand still over a large topic."""
+        """In pages: neither Redis nor this process may stand still over a large topic.
+
+        Whoever reads a small one waits for some pages of it, and not for all.
+        """
         found: Infos = {}
         cursors = dict.fromkeys(nodes, 0)
         while cursors:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for node, cursor in cursors.items():
-                    pipe.hscan(infos_of(topic, node), cursor, count=PAGE // len(nodes))
+            some = dict(islice(cursors.items(), ABREAST))
+            async with self._slot(), self._redis.pipeline(transaction=False) as pipe:
+                for node, cursor in some.items():
+                    pipe.hscan(infos_of(topic, node), cursor, count=PAGE // len(some))
                 pages = await self._node.ask(pipe.execute())
-            for node, (cursor, page) in zip(list(cursors), pages, strict=True):
+            for node, (cursor, page) in zip(some, pages, strict=True):
                 found |= _believed(Seal(topic, node), page)
                 cursors[node] = cursor
-            cursors = {node: cursor for node, cursor in cursors.items() if cursor}
+                if not cursor:
+                    del cursors[node]
         return found
 
 

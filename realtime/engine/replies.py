@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from realtime.engine import entering
-from realtime.engine.exceptions import BadRequest, Forbidden, NotAvailable, TocsinError, TooMany
+from realtime.engine.exceptions import BadRequest, Forbidden, NotAvailable, TocsinError
 from realtime.engine.placing import Placed
 from realtime.protocol.codes import Error
 
@@ -24,7 +24,6 @@ REFUSED: dict[type[Exception], Error] = {
     BadRequest: Error.BAD_REQUEST,
     Forbidden: Error.PERMISSION_DENIED,
     NotAvailable: Error.NOT_AVAILABLE,
-    TooMany: Error.LIMIT_EXCEEDED,
 }
 
 

@@ -14,9 +14,9 @@ from redis.exceptions import ConnectionError as NoConnectionError
 
 from realtime.engine import roll
 from realtime.engine.conf import settings as conf
-from realtime.engine.exceptions import Unavailable
+from realtime.engine.exceptions import TooMany, Unavailable
 from realtime.engine.node import infos_of, life, nodes_of
-from realtime.engine.presence import Presence
+from realtime.engine.presence import FEW, Presence
 from realtime.protocol.messages import ClientInfo
 from tests.faults.site import Redis
 from tests.live import DEADLINE_S
@@ -77,10 +77,10 @@ async def answers(redis):
 
 
 async def asked(presence, topic=TOPIC):
-    """What somebody is told who asks now; None: that nobody knows."""
+    """What somebody is told who asks now; None: that nobody knows, or that they are too many."""
     try:
         return await presence.everybody(topic)
-    except Unavailable:
+    except (Unavailable, TooMany):
         return None
 
 
@@ -92,6 +92,11 @@ async def sees(presence, *infos, topic=TOPIC):
 
 async def told(presence, expected, topic):
     return await asked(presence, topic) == expected
+
+
+async def counts(presence, expected):
+    with contextlib.suppress(Unavailable):
+        return await presence.count(TOPIC) == expected
 
 
 async def first_answer(presence):
@@ -164,7 +169,7 @@ async def test_a_process_that_is_killed_leaves_no_ghosts_and_no_keys(redis, two)
 PROGRAM = """
 import asyncio, django
 django.setup()
-from realtime.engine.presence import Presence
+from realtime.engine.presence import FEW, Presence
 from realtime.protocol.messages import ClientInfo
 
 async def main():
@@ -370,15 +375,71 @@ async def test_a_topic_may_have_any_name(one, two, topic):
     await sees(two, topic="room:1")
 
 
-async def test_ten_thousand_on_a_topic_are_all_seen(redis, one, two):
+async def test_ten_thousand_on_a_topic_are_all_counted_and_listed_if_they_may(redis, one, two):
     crowd = [ClientInfo(f"{n:036}", str(n // 2)) for n in range(10_000)]
     for info in crowd:
         one.add(TOPIC, info)
     two.add(TOPIC, GRACE)
-    await sees(two, *crowd, GRACE)
-    assert await two.count(TOPIC) == (10_001, 5_000)
-    redis.say("FLUSHALL")
-    await sees(two, *crowd, GRACE)
+    with conf.override(PRESENCE_CLIENTS=10_001):
+        await sees(two, *crowd, GRACE)
+        redis.say("FLUSHALL")
+        await sees(two, *crowd, GRACE)
+    with conf.override(PRESENCE_CLIENTS=10_000):
+        for presence in (one, two):
+            await until(lambda presence=presence: counts(presence, (10_001, 5_000)))
+            with pytest.raises(TooMany):
+                await presence.everybody(TOPIC)
+        one.remove(TOPIC, crowd[0].client)
+        await sees(two, *crowd[1:], GRACE)
+
+
+async def test_a_long_list_is_read_once_however_often_it_is_asked_for(redis, one, two, monkeypatch):
+    monkeypatch.setattr("realtime.engine.presence.REST_S", 3600.0)
+    crowd = [ClientInfo(f"{n}", "7") for n in range(150)]
+    for info in crowd:
+        one.add(TOPIC, info)
+    await until(lambda: stays(two))
+    told = await two.everybody(TOPIC)
+    assert len(told) > FEW
+    redis.say("DEL", nodes_of(TOPIC))
+    two.add(TOPIC, GRACE)
+    assert await two.everybody(TOPIC) == {**told, "g": GRACE}
+    assert await two.count(TOPIC) == (len(told) + 1, 2)
+
+
+async def stays(presence):
+    """What it has read of the topic will serve others."""
+    await presence.everybody(TOPIC)
+    return TOPIC in presence._reads
+
+
+async def test_many_processes_are_read_a_few_at_a_time(redis, one, monkeypatch):
+    monkeypatch.setattr("realtime.engine.presence.ABREAST", 2)
+    async with contextlib.AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(present()) for _ in range(5)]
+        crowd = [ClientInfo(f"{n}", f"{n}") for n in range(5)]
+        for other, info in zip(others, crowd, strict=True):
+            other.add(TOPIC, info)
+        await sees(one, *crowd)
+        assert await one.count(TOPIC) == (5, 5)
+
+
+async def test_of_more_processes_than_are_looked_at_the_dead_are_buried_or_nobody_knows(
+    redis, one, two, monkeypatch
+):
+    monkeypatch.setattr("realtime.engine.presence.NODES", 3)
+    two.add(TOPIC, GRACE)
+    await sees(one, GRACE)
+    now = time.time()
+    for n in range(4):
+        redis.say("ZADD", nodes_of(TOPIC), now + 60, f"dead{n}")
+    assert await asked(one) is None
+    assert await asked(one) == {"g": GRACE}
+    for n in range(4):
+        redis.say("ZADD", nodes_of(TOPIC), now + 60, f"alive{n}")
+        redis.say("SET", life(f"alive{n}"), "1")
+    assert await asked(one) is None
+    assert await asked(one) is None
 
 
 async def test_the_rights_of_the_deploy_guide_are_enough(redis, settings):

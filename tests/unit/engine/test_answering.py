@@ -15,7 +15,7 @@ from realtime.engine.outbox import Unnumbered
 from realtime.engine.publishing import Put
 from realtime.protocol.codes import Disconnect, Error
 from realtime.protocol.commands import Publish, Rpc
-from realtime.protocol.messages import Position, Publication, Published, Returned
+from realtime.protocol.messages import ClientInfo, Position, Publication, Published, Returned
 from tests.unit.engine.test_connection import Scene, Wire
 
 SECRET = "a secret that is long enough for any test"
@@ -309,6 +309,52 @@ def test_who_is_held_for_a_moment_asks_again(scene, wire):
     subscribed(wire, SECRETS, token=tokens.issue("5", topic=SECRETS))
     wire.connection.person.grant.raise_to(10**6)
     assert asked(wire, "presence", channel=SECRETS) == Error.INTERNAL.number
+
+
+def crowd(scene, count):
+    for n in range(count):
+        scene.world.presence.add(TALK, ClientInfo(f"{n:036}", str(n)))
+
+
+def test_who_asks_too_often_who_is_there_waits(scene):
+    with settings.override(PRESENCE_PER_S=1.0, PRESENCE_BURST=2):
+        wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+    nobody = {"num_clients": 0, "num_users": 0}
+    assert asked(wire, "presence_stats", 2, channel=TALK) == nobody
+    assert asked(wire, "presence", 3, channel=TALK) == {"presence": {}}
+    assert asked(wire, "presence", 4, channel=TALK) == Error.TOO_MANY_REQUESTS.number
+    assert asked(wire, "presence_stats", 5, channel=TALK) == Error.TOO_MANY_REQUESTS.number
+    scene.loop.pass_time(1)
+    assert asked(wire, "presence_stats", 6, channel=TALK) == nobody
+
+
+def test_more_than_may_be_listed_are_counted_alone(scene, wire):
+    crowd(scene, 3)
+    with settings.override(PRESENCE_CLIENTS=2):
+        assert asked(wire, "presence", 2, channel=TALK) == Error.LIMIT_EXCEEDED.number
+        found = asked(wire, "presence_stats", 3, channel=TALK)
+    assert found == {"num_clients": 3, "num_users": 3}
+
+
+async def gone(wire):
+    wire.connection.lost(1006)
+
+
+def test_who_does_not_read_who_is_there_is_told_it_no_more(scene):
+    crowd(scene, 100)
+    with settings.override(UNSENT_BYTES=10_000):
+        wire = Wire(scene.loop, scene.hub)
+    wire.say({"id": 1, "connect": {}})
+    subscribed(wire, TALK)
+    wire.say(*({"id": n, "presence": {"channel": TALK}} for n in range(10, 60)))
+    scene.loop.pass_time(1)
+    replies = [reply for reply in wire.heard if "presence" in reply]
+    assert 1 <= len(replies) <= 2
+    for _ in replies:
+        wire.say({})  # to the ping behind it: it has been read
+    assert len([reply for reply in wire.heard if "presence" in reply]) > len(replies)
+    scene.loop.run_until_complete(gone(wire))
 
 
 # --- Calls

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from realtime.engine.limits import Bucket, Seats, Turns
+from realtime.engine.limits import Bucket, Seats, Shares, Turns
 
 
 def test_a_burst_is_taken_and_then_the_lasting_rate():
@@ -32,6 +32,27 @@ async def test_turns_are_taken_a_few_at_a_time_and_none_while_there_is_much_to_r
     going.set()
     await asyncio.gather(*tasks)
     assert inside == ["a", "b", "c"]
+
+
+async def test_shares_are_a_few_for_each_name_and_forgotten_with_the_last():
+    shares, inside = Shares(2), []
+    going = asyncio.Event()
+
+    async def take(name):
+        async with shares.one(name):
+            inside.append(name)
+            await going.wait()
+
+    tasks = [asyncio.create_task(take(name)) for name in ("ada", "ada", "ada", "grace")]
+    await asyncio.sleep(0)
+    assert inside == ["ada", "ada", "grace"]
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    await asyncio.sleep(0)
+    assert inside == ["ada", "ada", "grace", "ada"]
+    going.set()
+    await asyncio.gather(*tasks[1:])
+    assert not shares._few
 
 
 def test_seats_are_counted_by_name_and_given_back():

@@ -75,11 +75,11 @@ class Outside:
         await self._may()
         return self.found
 
-    async def everybody(self, topic):
+    async def everybody(self, topic, asker=""):
         await self._may()
         return self.people
 
-    async def count(self, topic):
+    async def count(self, topic, asker=""):
         await self._may()
         return len(self.people), 1
 

@@ -10,9 +10,10 @@ import json
 from collections import defaultdict
 
 from realtime.engine import joining
+from realtime.engine.conf import settings
 from realtime.engine.doors import Doors, Tuning
 from realtime.engine.envelope import Batch, Reset
-from realtime.engine.exceptions import Unavailable
+from realtime.engine.exceptions import TooMany, Unavailable
 from realtime.engine.frames import Form, Style
 from realtime.engine.history import Page
 from realtime.engine.hub import Hub
@@ -304,10 +305,12 @@ class Present:
     def remove(self, topic, client):
         self.topics[topic].pop(client, None)
 
-    async def everybody(self, topic):
+    async def everybody(self, topic, asker=""):
+        if len(self.topics[topic]) > settings.PRESENCE_CLIENTS:
+            raise TooMany
         return dict(self.topics[topic])
 
-    async def count(self, topic):
+    async def count(self, topic, asker=""):
         people = self.topics[topic].values()
         return len(people), len({info.user for info in people})
 
