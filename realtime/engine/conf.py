@@ -91,6 +91,7 @@ SETTINGS = (
     Setting("BODY_BYTES", 65_536, "bytes", "Above this a row's body is not sent: op o, fetch it."),
     Setting("PUBLISH_BYTES", 65_536, "bytes", "The largest data that publish() takes."),
     Setting("API_BYTES", 1_048_576, "bytes", "The largest request to the server API; else 413."),
+    Setting("API_ANSWER_BYTES", 16_777_216, "bytes", "Above this the rest of a batch is 106."),
     Setting("API_COMMANDS", 1000, "commands", "The most in a batch, or topics in a broadcast."),
     Setting("API_THREADS", 4, "threads", "How many requests ask the database at once, a process."),
     Setting("IDEMPOTENCY_S", 86_400.0, "s", "How long an idempotency key is remembered."),

@@ -41,7 +41,7 @@ class Begun:
     """What came of a request: a result, why there is none, or what was published to each topic."""
 
     name: str
-    found: Result | Exception | list[Placed | TocsinError]
+    found: Raw | Exception | list[Placed | TocsinError]
     alone: bool = False
 
     @property

@@ -17,6 +17,8 @@ from realtime.engine.exceptions import BadRequest
 
 LONGEST = 255
 
+# no U+0000, which PostgreSQL keeps in no text
+Word = Annotated[str, Meta(max_length=LONGEST, pattern=r"^[^\x00]*$")]
 Text = Annotated[str, Meta(max_length=LONGEST)]
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
 Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -37,7 +39,7 @@ class Said(Struct):
     b64data: str | None = None
     skip_history: bool | None = None
     tags: dict[str, str] | None = None
-    idempotency_key: Text | None = None
+    idempotency_key: Word | None = None
     delta: bool | None = None
     version: int | None = None
 

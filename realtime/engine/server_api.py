@@ -52,6 +52,7 @@ class Api:
 
     def __init__(self, hub: Hub, key: Key) -> None:
         self._hub, self._key = hub, key
+        self._answered_bytes = 0
 
     async def answer(self, method: str, body: bytes | Raw) -> bytes:
         """The JSON that answers a request; `method` is one of requests.METHODS."""
@@ -64,11 +65,15 @@ class Api:
 
     async def _begin(self, method: str, body: bytes | Raw, name: str) -> Begun:
         """All of a request, but for the places of what it has published."""
+        if (size := self._answered_bytes) > settings.API_ANSWER_BYTES:
+            return Begun(name, TooMany(f"the answer has {size} bytes already: not done"))
         try:
             request = requests.read(method, body)
             if isinstance(request, requests.Said):
                 return Begun(name, await self._publish(method, request), method == "publish")
-            return Begun(name, await self._perform(method, request))
+            found = await self._perform(method, request)
+            self._answered_bytes += len(bytes(found))
+            return Begun(name, found)
         except tuple(REFUSED) as why:
             return Begun(name, why)
         except Exception as why:  # noqa: BLE001  (a database that is down may raise anything)
@@ -103,7 +108,7 @@ class Api:
         where |= await placing.positions(_unsettled(begun, where))
         return [one.reply(where) for one in begun]
 
-    async def _perform(self, method: str, request: Any) -> Result:
+    async def _perform(self, method: str, request: Any) -> Raw:
         ways: dict[str, Callable[[str, Any], Awaitable[Result]]] = {
             "history": self._history,
             "history_remove": self._remove,
@@ -112,7 +117,8 @@ class Api:
             "channels": self._channels,
             "info": self._info,
         }
-        return await ways.get(method, self._order)(method, request)
+        found = await ways.get(method, self._order)(method, request)
+        return found if isinstance(found, Raw) else Raw(msgspec.json.encode(found))
 
     def _match(self, method: str, topic: str) -> Match:
         """What a name means, if the key is for it."""

@@ -390,5 +390,28 @@ async def test_a_batch_has_a_bound(outside, ask):
     assert outside.placed == [TALK]
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("method", ["history", "channels"])
+async def test_the_answer_to_a_batch_has_a_bound_and_the_rest_is_not_done(
+    outside, ask, parallel, method
+):
+    outside.tallies = [TALLY]
+    asked = [{method: {"channel": TALK}}] * 30
+    with settings.override(API_ANSWER_BYTES=100):
+        found = await ask("batch", commands=[*asked, published()], parallel=parallel)
+        alone = await ask(method, channel=TALK)
+    told = [reply for reply in found["replies"] if method in reply]
+    assert 1 <= len(told) < len(asked)
+    assert code(found["replies"][-1]) == 106
+    assert outside.placed == []
+    assert "result" in alone
+
+
+@pytest.mark.parametrize("word", ["a\0b", "x" * 256])
+async def test_a_word_that_no_database_keeps_is_a_wrong_request(outside, ask, word):
+    assert code(await ask("publish", channel=TALK, data=1, idempotency_key=word)) == 107
+    assert outside.placed == []
+
+
 async def test_an_empty_batch_has_no_replies(ask):
     assert await ask("batch", commands=[]) == {"replies": []}
