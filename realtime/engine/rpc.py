@@ -17,6 +17,7 @@ import structlog
 from realtime.engine import metrics, people, pool
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import TocsinError
+from realtime.engine.limits import Shares
 from realtime.protocol.codes import Error
 from realtime.protocol.messages import Failure, Returned
 
@@ -57,6 +58,8 @@ Handler = "Callable[[Call], Any]"
 _methods: dict[str, Callable[[Call], Any]] = {}
 _listeners: list[Callable[[Call], Any]] = []
 _doormen: list[Callable[[Call], Any]] = []
+# threads are few: one person's calls take half of them and no more
+_shares = Shares(max(1, settings.RPC_THREADS // 2))
 
 
 def rpc(name: str) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
@@ -133,7 +136,8 @@ async def _call(function: Callable[[Call], Any], user: str, client: str, data: s
     async with asyncio.timeout(settings.RPC_S):
         if inspect.iscoroutinefunction(function):
             return await function(Call(_known(await _load_user(user)), client, value))
-        return await _run(function, user, client, value)
+        async with _shares.one(user or client):
+            return await _run(function, user, client, value)
 
 
 def _in_thread(function: Callable[[Call], Any], user: str, client: str, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """What clients may call, what they are told when it fails, and who hears what they send."""
 
 import asyncio
+import threading
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,6 +11,7 @@ from realtime.engine.conf import settings
 from realtime.engine.rpc import RpcError
 from realtime.protocol.codes import Error
 from realtime.protocol.messages import Failure, Returned
+from tests.live import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +104,26 @@ async def test_a_method_that_fails_or_lasts_too_long_is_an_error_for_now(functio
         assert await call() is Error.INTERNAL
     assert [(line["event"], line["method"]) for line in lines] == [(event, "m")]
     assert metrics.RPC_FAILED._value.get() == before + 1
+
+
+async def test_however_much_one_person_calls_the_others_are_answered(monkeypatch):
+    monkeypatch.setattr(people, "load_user", people.Stranger)
+    going, inside = threading.Event(), []
+
+    def wait(call):
+        inside.append(call.user.pk)
+        assert going.wait(60)
+
+    declare(wait)
+    declare(said, "other")
+    flood = [asyncio.create_task(rpc.answer("5", f"c-{n}", "m", None)) for n in range(20)]
+    try:
+        await eventually(lambda: len(inside) >= settings.RPC_THREADS // 2)
+        assert isinstance(await rpc.answer("6", "c-1", "other", None), Returned)
+        assert len(inside) == settings.RPC_THREADS // 2
+    finally:
+        going.set()
+    assert await asyncio.gather(*flood) == [Returned("null")] * 20
 
 
 async def test_an_error_that_is_meant_for_the_caller_is_told_and_counts_as_no_failure():
