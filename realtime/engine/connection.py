@@ -106,11 +106,11 @@ class Connection:
         now = self._loop.time()
         size = size_of(frame)
         if isinstance(frame, bytes) == (self._codec is text) or size > settings.FRAME_BYTES:
-            return self._do(self._session.malformed())
+            return self._do(self._session.close(Disconnect.BAD_REQUEST))
         try:
             commands = self._codec.decode(frame, settings.FRAME_COMMANDS)
         except Malformed:
-            return self._do(self._session.malformed())
+            return self._do(self._session.close(Disconnect.BAD_REQUEST))
         if not self._bucket.take(len(commands), now):
             return self.disconnect(Disconnect.TOO_MANY_REQUESTS)
         for command in commands:

@@ -6,6 +6,7 @@ disconnect push before every close; nothing after it. Time and chance are argume
 Source: protocol.md, sections 1.1, 3 to 5 and 9.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -15,8 +16,7 @@ from realtime.protocol.effects import Ask, Authenticate, Close, Effect, Hear, Jo
 from realtime.protocol.subscriptions import Subscriptions
 
 _DELTAS = {"", "fossil"}
-# what a client is given to renew its token in, beyond its end
-GRACE_S = 25.0
+GRACE_S = 25.0  # for a client to renew its token in, beyond its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Session:
         self._topics = Subscriptions()
         self._patience_until = now + limits.connect_s
         self._ping_at = 0.0
-        self._pong_by: float | None = None
+        self._pong_by = math.inf
         # unless a token is renewed by then, the connection ends; None: it does not
         self.ends_at: float | None = None
 
@@ -74,15 +74,9 @@ class Session:
             return self._authenticate(command, now)
         if isinstance(command, commands.Pong):
             # Lenient to a pong that nobody asked for, as clients differ.
-            self._pong_by = None
+            self._pong_by = math.inf
             return []
-        if self._state is _State.AUTHENTICATING:
-            return self._wait(command)
-        return self._obey(command)
-
-    def malformed(self) -> list[Effect]:
-        """The client sent a frame that cannot be read."""
-        return self.close(codes.Disconnect.BAD_REQUEST)
+        return self._take(command)
 
     def _authenticate(self, command: commands.Connect, now: float) -> list[Effect]:
         self._state = _State.AUTHENTICATING
@@ -90,10 +84,15 @@ class Session:
         self._patience_until = now + self._limits.connect_s
         return [Authenticate(command)]
 
-    def _wait(self, command: commands.Command) -> list[Effect]:
-        if len(self._queue) >= self._limits.queued:
+    def _take(self, command: commands.Command) -> list[Effect]:
+        """Obey it now, or when what it waits for is answered."""
+        early = self._state is _State.AUTHENTICATING
+        queue = self._queue if early else self._topics.queue(command)
+        if queue is None:
+            return self._obey(command)
+        if len(queue) >= self._limits.queued:
             return self.close(codes.Disconnect.TOO_MANY_REQUESTS)
-        self._queue.append(command)
+        queue.append(command)
         return []
 
     def _obey(self, command: commands.Command) -> list[Effect]:
@@ -152,8 +151,15 @@ class Session:
         """Give the topic up; a subscribe still under way is answered with `error`."""
         if (subscription := self._topics.remove(topic)) is None:
             return []
-        asked = subscription.request
-        return [Leave(topic)] if asked is None else [Leave(topic), _reply(asked.id, error)]
+        if (asked := subscription.request) is None:
+            return [Leave(topic)]
+        return [Leave(topic), _reply(asked.id, error), *self._take_all(self._topics.queued(topic))]
+
+    def _take_all(self, waiting: deque[commands.Command]) -> list[Effect]:
+        effects: list[Effect] = []
+        while waiting and not self.closed:
+            effects += self._take(waiting.popleft())
+        return effects
 
     # --- How the things asked for went --------------------------------------------------------
 
@@ -168,10 +174,7 @@ class Session:
         self.ends_at = None if welcome.ttl_s is None else now + welcome.ttl_s
         for topic, result in welcome.subs.items():
             self._topics.begin(topic, result.ttl_s, now, server=True)
-        effects: list[Effect] = [_reply(self._connect_id, welcome)]
-        while self._queue:
-            effects += self._obey(self._queue.popleft())
-        return effects
+        return [_reply(self._connect_id, welcome), *self._take_all(self._queue)]
 
     def refused(self, why: messages.Refusal | codes.Disconnect, now: float) -> list[Effect]:
         """The client may not connect. After an error the rest of what it sends is ignored."""
@@ -191,7 +194,7 @@ class Session:
         if not self._topics.awaits(request):
             return []
         self._topics.begin(request.topic, result.ttl_s, now, server=False)
-        return [_reply(request.id, result)]
+        return [_reply(request.id, result), *self._take_all(self._topics.queued(request.topic))]
 
     def not_subscribed(
         self, request: commands.Subscribe, why: codes.Error | codes.Disconnect
@@ -202,7 +205,7 @@ class Session:
         if isinstance(why, codes.Disconnect):
             return self.close(why)
         self._topics.remove(request.topic)
-        return [_reply(request.id, why)]
+        return [_reply(request.id, why), *self._take_all(self._topics.queued(request.topic))]
 
     def answered(
         self, command: commands.Question, answer: messages.Answer, now: float
@@ -263,8 +266,7 @@ class Session:
         if self._state is not _State.READY:
             return self._patience_until
         ends = [end + GRACE_S for end in (self.ends_at, self._topics.next_end) if end is not None]
-        pong_by = [] if self._pong_by is None else [self._pong_by]
-        return min([self._ping_at, *pong_by, *ends])
+        return min([self._ping_at, self._pong_by, *ends])
 
     def tick(self, now: float) -> list[Effect]:
         """Time has passed: ping, or give up a client that is silent or that may stay no longer."""
@@ -274,19 +276,17 @@ class Session:
             return self.close(reason)
         over, why = self._topics.ended(now - GRACE_S), codes.Unsubscribe.EXPIRED
         effects = [effect for topic in over for effect in self.unsubscribe(topic, why)]
-        silent = self.closed or now < self._ping_at
-        return effects if silent else [*effects, *self._ping(now)]
+        return effects if self.closed or now < self._ping_at else [*effects, *self._ping(now)]
 
     def _why_over(self, now: float) -> codes.Disconnect | None:
         if self._state is _State.AUTHENTICATING:
             return codes.Disconnect.INTERNAL
         if self._state is not _State.READY:
             return codes.Disconnect.STALE
-        if self._pong_by is not None and now >= self._pong_by:
+        if now >= self._pong_by:
             return codes.Disconnect.NO_PONG
-        if self.ends_at is not None and now >= self.ends_at + GRACE_S:
-            return codes.Disconnect.EXPIRED
-        return None
+        over = self.ends_at is not None and now >= self.ends_at + GRACE_S
+        return codes.Disconnect.EXPIRED if over else None
 
     def _ping(self, now: float) -> list[Effect]:
         # Whatever else is being sent: some clients count pings only.

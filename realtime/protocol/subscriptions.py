@@ -1,8 +1,9 @@
 """The topics of one session: which are asked for, which are held, and until when."""
 
+from collections import deque
 from dataclasses import dataclass
 
-from realtime.protocol.commands import Subscribe
+from realtime.protocol.commands import Command, Subscribe, Unsubscribe
 
 
 @dataclass(slots=True)
@@ -16,6 +17,7 @@ class Subscription:
 class Subscriptions:
     def __init__(self) -> None:
         self._topics: dict[str, Subscription] = {}
+        self._queues: dict[str, deque[Command]] = {}
         # mostly empty: only what a token granted ends
         self._ends: dict[str, float] = {}
 
@@ -41,6 +43,19 @@ class Subscriptions:
     def ask(self, request: Subscribe) -> None:
         self._topics[request.topic] = Subscription(request)
 
+    def queue(self, command: Command) -> deque[Command] | None:
+        """Where this waits: an unsubscribe for the answer before it, what follows for both."""
+        match command:
+            case Unsubscribe(topic=topic) if topic in self and not self.holds(topic):
+                return self._queues.setdefault(topic, deque())
+            case Subscribe(topic=topic):
+                return self._queues.get(topic)
+        return None
+
+    def queued(self, topic: str) -> deque[Command]:
+        """What has waited for an answer that is given now."""
+        return self._queues.pop(topic, deque())
+
     def begin(self, topic: str, ttl_s: int | None, now: float, *, server: bool) -> None:
         self._topics[topic] = Subscription(server=server)
         self.renew(topic, ttl_s, now)
@@ -58,6 +73,7 @@ class Subscriptions:
 
     def clear(self) -> None:
         self._topics.clear()
+        self._queues.clear()
         self._ends.clear()
 
     @property

@@ -1,6 +1,6 @@
 """Which topics a session asks for, holds, and until when."""
 
-from realtime.protocol.commands import Subscribe
+from realtime.protocol.commands import Publish, Subscribe, Unsubscribe
 from realtime.protocol.subscriptions import Subscriptions
 
 
@@ -70,10 +70,27 @@ def test_a_topic_taken_up_again_without_an_end_has_none():
     assert topics.next_end is None
 
 
+def test_an_unsubscribe_waits_while_its_topic_is_opened_and_what_follows_waits_with_it():
+    topics = Subscriptions()
+    assert topics.queue(Unsubscribe(1, "a")) is None
+    topics.ask(asked(2))
+    assert topics.queue(asked(3)) is None
+    queue = topics.queue(Unsubscribe(4, "a"))
+    assert topics.queue(asked(5)) is queue
+    assert topics.queue(asked(5, "b")) is None
+    assert topics.queue(Publish(6, "a")) is None
+    topics.begin("a", None, 0, server=False)
+    assert topics.queued("a") is queue
+    assert not topics.queued("a")
+    assert topics.queue(Unsubscribe(7, "a")) is None
+
+
 def test_at_the_end_nothing_is_left():
     topics = Subscriptions()
     topics.begin("a", 10, 0, server=False)
     topics.ask(asked(2, "b"))
+    topics.queue(Unsubscribe(3, "b")).append(Unsubscribe(3, "b"))
     topics.clear()
+    assert not topics.queued("b")
     assert len(topics) == 0
     assert topics.next_end is None
