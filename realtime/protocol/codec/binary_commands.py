@@ -37,10 +37,8 @@ def decode(frame: Frame, max_commands: int) -> list[commands.Command]:
 
 
 def _command(wire: client_pb2.Command) -> commands.Command:
-    if wire.HasField("send"):
-        return commands.Send(_json(wire.send.data))
     if not wire.id:
-        return commands.Pong()
+        return _send(0, wire.send) if wire.HasField("send") else commands.Pong()
     for name, make in _REQUESTS.items():
         if wire.HasField(name):
             return make(wire.id, getattr(wire, name))
@@ -95,6 +93,10 @@ def _publish(number: int, wire: client_pb2.PublishRequest) -> commands.Publish:
     return commands.Publish(number, wire.channel, wire.data or None, wire.type)
 
 
+def _send(_: int, wire: client_pb2.SendRequest) -> commands.Send:
+    return commands.Send(_json(wire.data))
+
+
 def _history(number: int, wire: client_pb2.HistoryRequest) -> commands.History:
     since = _position(wire.since.epoch, wire.since.offset) if wire.HasField("since") else None
     return commands.History(number, wire.channel, wire.limit, since, wire.reverse)
@@ -104,7 +106,7 @@ def _sub_refresh(number: int, wire: client_pb2.SubRefreshRequest) -> commands.Su
     return commands.SubRefresh(number, wire.channel, wire.token, wire.type)
 
 
-_REQUESTS: dict[str, Callable[[int, Any], commands.Request]] = {
+_REQUESTS: dict[str, Callable[[int, Any], commands.Request | commands.Send]] = {
     "connect": _connect,
     "subscribe": _subscribe,
     "unsubscribe": lambda number, wire: commands.Unsubscribe(number, wire.channel),
@@ -113,6 +115,7 @@ _REQUESTS: dict[str, Callable[[int, Any], commands.Request]] = {
     "presence_stats": lambda number, wire: commands.PresenceStats(number, wire.channel),
     "history": _history,
     "ping": lambda number, _: commands.Ping(number),
+    "send": _send,
     "rpc": lambda number, wire: commands.Rpc(number, wire.method, wire.data or None),
     "refresh": lambda number, wire: commands.Refresh(number, wire.token),
     "sub_refresh": _sub_refresh,

@@ -139,10 +139,8 @@ def decode(frame: Frame, max_commands: int) -> list[commands.Command]:
 
 
 def _command(wire: _Command) -> commands.Command:
-    if wire.send is not None:
-        return commands.Send(_text(wire.send.data))
     if not wire.id:
-        return commands.Pong()
+        return commands.Pong() if wire.send is None else _send(0, wire.send)
     for name, make in _REQUESTS.items():
         request = getattr(wire, name)
         if request is not None:
@@ -182,12 +180,16 @@ def _node(wire: _Node) -> commands.Node:
     return commands.Node(wire.op, wire.key, wire.cmp, wire.val, tuple(wire.vals), nodes)
 
 
+def _send(_: int, wire: _Send) -> commands.Send:
+    return commands.Send(_text(wire.data))
+
+
 def _history(number: int, wire: _History) -> commands.History:
     since = messages.Position(wire.since.epoch, wire.since.offset) if wire.since else None
     return commands.History(number, wire.channel, wire.limit, since, wire.reverse)
 
 
-_REQUESTS: dict[str, Callable[[int, Any], commands.Request]] = {
+_REQUESTS: dict[str, Callable[[int, Any], commands.Request | commands.Send]] = {
     "connect": _connect,
     "subscribe": _subscribe,
     "unsubscribe": lambda number, wire: commands.Unsubscribe(number, wire.channel),
@@ -198,6 +200,7 @@ _REQUESTS: dict[str, Callable[[int, Any], commands.Request]] = {
     "presence_stats": lambda number, wire: commands.PresenceStats(number, wire.channel),
     "history": _history,
     "ping": lambda number, _: commands.Ping(number),
+    "send": _send,
     "rpc": lambda number, wire: commands.Rpc(number, wire.method, _text(wire.data)),
     "refresh": lambda number, wire: commands.Refresh(number, wire.token),
     "sub_refresh": lambda number, wire: commands.SubRefresh(

@@ -246,6 +246,11 @@ MESSAGES = {
             "223a317d30064001480450015a077b226e223a317d6001"
         ),
     ),
+    "subscribe with deltas": (
+        Reply(2, Subscribed(delta=True)),
+        '{"id":2,"subscribe":{"delta":true}}',
+        bytes.fromhex("06080232026801"),
+    ),
     "unsubscribe": (
         Reply(3, Unsubscribed()),
         '{"id":3,"unsubscribe":{}}',

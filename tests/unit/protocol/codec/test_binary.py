@@ -67,6 +67,8 @@ def test_what_has_no_id_is_a_pong_and_the_first_request_decides():
     assert decode(request(0, subscribe={"channel": "a"})) == [commands.Pong()]
     both = request(1, rpc={"method": "m"}, publish={"channel": "a"})
     assert decode(both) == [commands.Publish(1, "a")]
+    assert decode(request(1, send={}, publish={"channel": "a"})) == [commands.Publish(1, "a")]
+    assert decode(request(0, send={}, publish={"channel": "a"})) == [commands.Send()]
 
 
 def test_what_this_server_does_not_know_is_ignored():

@@ -77,6 +77,8 @@ def pub(offset=0, data='{"n":1}'):
         ('{"id":8,"ping":{}}', commands.Ping(8)),
         ('{"send":{"data":"x"}}', commands.Send('"x"')),
         ('{"id":9,"send":{}}', commands.Send()),
+        ('{"id":9,"send":{},"publish":{"channel":"a"}}', commands.Publish(9, "a")),
+        ('{"send":{},"publish":{"channel":"a"}}', commands.Send()),
         ('{"id":10,"rpc":{"method":"m","data":null}}', commands.Rpc(10, "m", "null")),
         ('{"id":11,"refresh":{"token":"t"}}', commands.Refresh(11, "t")),
         ('{"id":12,"sub_refresh":{"channel":"a","token":"t"}}', commands.SubRefresh(12, "a", "t")),
@@ -291,6 +293,10 @@ def test_a_connect_says_where_the_client_stands_in_topics_of_the_server():
 @pytest.mark.parametrize(
     ("message", "frame"),
     [
+        (
+            messages.Reply(7, messages.Recorded(Position("abcd", 0))),
+            '{"id":7,"history":{"publications":[],"epoch":"abcd","offset":0}}',
+        ),
         (
             messages.Reply(1, messages.Connected("c1", "0.1.0", '{"now":5}')),
             (
