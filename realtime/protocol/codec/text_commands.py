@@ -4,6 +4,7 @@ Raw JSON, as clients gave it, passes unread. Here a channel becomes a topic.
 Source: protocol.md, sections 1 to 3.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -20,6 +21,10 @@ _Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _ABSENT = Raw()
+# Half of an escaped character is JSON, yet no parser makes a text of it: one that is typed by
+# somebody must not end the connection.
+_FIRST, _SECOND = r"u[dD][89abAB][0-9a-fA-F]{2}", r"u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rf"\\(?:{_FIRST}\\{_SECOND}|({_FIRST}|{_SECOND})|.)")
 
 
 # Fields that this server never reads are not listed, so they are ignored like unknown ones.
@@ -129,13 +134,20 @@ def decode(frame: Frame, max_commands: int) -> list[commands.Command]:
     try:
         # The parser skips over raw values without a look at their encoding, so look here.
         text = frame if isinstance(frame, str) else frame.decode()
-        lines = text.removesuffix("\n").encode().split(b"\n", max_commands)
+        lines = _without_halves(text).removesuffix("\n").encode().split(b"\n", max_commands)
         decoded = [_decode(line) for line in lines[:max_commands]]
     except (ValueError, RecursionError) as error:  # of msgspec, UTF-8, surrogates, deep nesting
         raise Malformed(str(error)) from error
     if len(lines) > max_commands:
         raise Malformed(f"more than {max_commands} commands in a frame")
     return [_command(command) for command in decoded]
+
+
+def _without_halves(text: str) -> str:
+    """As browsers do with halves that are not escaped: U+FFFD stands for each."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return text
+    return _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
 
 
 def _command(wire: _Command) -> commands.Command:
