@@ -87,7 +87,7 @@ def open_topic(
         if position and topics.keeps_newest(match.declaration):
             top = page.position
             page = history.since(match.topic, Position("", max(top.offset - 1, 0)), 1)
-            recovered = bool(page.publications) or (position == top and top.offset > 0)
+            recovered = bool(page.publications) or position == top
         if recovered:
             return Opening(
                 allowed=True,

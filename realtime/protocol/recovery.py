@@ -85,7 +85,7 @@ def newest(since: Position, top: Position, publications: Sequence[Publication]) 
     `publications`: the one at the top, or none where it is not kept any more.
     """
     begin = Position(top.epoch, since.offset)
-    if since.offset > 0 and since == top:
+    if since == top:
         return Start(begin, top.offset, recovered=True, was_recovering=True)
     if not publications:
         return Start(top, top.offset, was_recovering=True)

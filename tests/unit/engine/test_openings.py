@@ -19,8 +19,8 @@ TOP = Position("e", 5)
 ONE = Publication(5, "[5]", "k", "u", 9, 2)
 
 
-def page(*publications, whole=True, complete=True):
-    return Page(TOP, publications, whole, 7, complete)
+def page(*publications, whole=True, complete=True, top=TOP):
+    return Page(top, publications, whole, 7, complete)
 
 
 class Log:
@@ -120,6 +120,13 @@ def test_where_the_newest_counts_it_alone_is_brought(log, position, newest, reco
     found = opened(NEWEST, position)
     assert (found.recovered, found.publications) == (recovered, newest)
     assert log.asked[1] == (Position("", 4), 1)
+
+
+def test_before_there_is_a_newest_nothing_was_missed(log):
+    nowhere = Position("e", 0)
+    log.pages = [page(top=nowhere)]
+    assert opened(NEWEST, nowhere).recovered
+    assert not opened(NEWEST, Position("", 0)).recovered
 
 
 def test_of_a_topic_of_rows_the_log_itself_is_the_rows(log):

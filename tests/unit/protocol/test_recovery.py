@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from realtime.protocol.messages import Position, Publication, Subscribed
-from realtime.protocol.recovery import Start, Verdict, give_up, judge, merge, recover
+from realtime.protocol.recovery import Start, Verdict, give_up, judge, merge, newest, recover
 
 E = "abcdefgh"
 LIMIT = 4
@@ -91,6 +91,28 @@ def test_a_compacted_log_has_holes_that_mean_nothing():
     for wrong in [pubs(9, 4), pubs(4, 4), pubs(2, 9), pubs(9, 10)]:
         assert recover(since, top, wrong, compacted=True) is None
     assert recover(Position(E, 10), top, (), compacted=True) is None
+
+
+# --- newest: the same where only the newest publication counts --------------------------------
+
+
+@pytest.mark.parametrize("since", [Position(E, 3), Position("old", 9), Position("", 0)])
+def test_who_stands_elsewhere_gets_the_newest_and_keeps_its_own_offset(since):
+    start = newest(since, Position(E, 7), pubs(7))
+    assert start == Start(Position(E, since.offset), 7, True, True, pubs(7))
+
+
+@pytest.mark.parametrize(
+    ("top", "publications"), [(Position(E, 7), pubs(7)), (Position(E, 7), ()), (Position(E, 0), ())]
+)
+def test_who_stands_at_the_top_gets_nothing_whether_it_is_kept_or_not(top, publications):
+    assert newest(top, top, publications) == Start(top, top.offset, True, True)
+
+
+@pytest.mark.parametrize("since", [Position(E, 3), Position("old", 7), Position("", 0)])
+def test_where_the_newest_is_not_kept_who_stands_elsewhere_is_told(since):
+    top = Position(E, 7)
+    assert newest(since, top, ()) == Start(top, 7, was_recovering=True)
 
 
 # --- merge: rows, and the publications behind them --------------------------------------------

@@ -450,7 +450,9 @@ def test_a_subscription_left_meanwhile_is_not_renewed():
     command = commands.SubRefresh(5, "a", "token")
     session.receive(command, 150.0)
     session.receive(commands.Unsubscribe(6, "a"), 150.0)
-    session.answered(command, messages.SubRefreshed(60), 150.0)
+    due = session.due
+    session.answered(command, messages.SubRefreshed(1), 50.0)
+    assert session.due == due
     assert pass_time(session, 1e4) == []
 
 
