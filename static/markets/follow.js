@@ -1,6 +1,6 @@
 // A topic's rows, kept by its publications from the position the page was served with.
 import { subscribe } from "../tocsin/live.js";
-import { fromSnapshot } from "../tocsin/rows.js";
+import { fromSnapshot, isChange } from "../tocsin/rows.js";
 
 /** The rule of tocsin/rows.js in place: a copy of the rows for each of a thousand trades is too many. */
 export function take(rows, { op, key, body }) {
@@ -19,6 +19,7 @@ export function follow({ topic, epoch, offset }, rows, changed) {
       changed(null);
     },
     onPublication(publication) {
+      if (!isChange(publication)) return;
       take(rows, publication);
       changed(publication);
     },

@@ -1,7 +1,7 @@
 // What the page knows of a person's inbox, and how a publication changes it. Pure: no page, no clock.
 // Announcements are read by a receipt or by the watermark: a set, never a sum.
 
-import { apply, fromSnapshot } from "../tocsin/rows.js";
+import { apply, fromSnapshot, isChange } from "../tocsin/rows.js";
 
 const isReceipt = (key) => key.startsWith("receipt:");
 const isWatermark = (key) => key.startsWith("watermark:");
@@ -20,6 +20,7 @@ export function begin(page, rows = []) {
 
 /** The state after a publication of `inbox:#…`. */
 export function applyInbox(state, publication) {
+  if (!isChange(publication)) return state;
   const { key, body, counts = {}, op } = publication;
   if (isReceipt(key)) {
     return { ...state, receipts: new Set([...state.receipts, Number(body.announcement_id)]) };

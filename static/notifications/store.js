@@ -1,6 +1,7 @@
 // The one place that holds the inbox on this page: begun as served, kept by two topics.
 
 import * as live from "../tocsin/live.js";
+import { isChange } from "../tocsin/rows.js";
 import * as inbox from "./inbox.js";
 
 const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
@@ -24,6 +25,7 @@ function follow(part, prefix, begin, step) {
       position,
       onSnapshot: (data) => data && become(begin(state, data), null),
       onPublication(publication, context) {
+        if (!isChange(publication)) return;
         if (publication.op === "o") {
           // too large for the stream: the rows of a new snapshot hold it
           subscription.stop();

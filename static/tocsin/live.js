@@ -143,7 +143,7 @@ export function subscribe(topic, { position, onSnapshot, onPublication: take }) 
   subscription.on("publication", ({ data }) => {
     const recovered = entry.replaying;
     if (recovered) entry.replayed += 1;
-    const age = data.at && !recovered ? Math.max(0, serverNow() - data.at) : null;
+    const age = data?.at && !recovered ? Math.max(0, serverNow() - data.at) : null;
     facts.lastAt = Date.now();
     if (age !== null) facts.age = age;
     take(data, { age, recovered });

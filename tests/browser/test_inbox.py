@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from playwright.sync_api import expect
 
+from realtime.engine import api
 from realtime.notifications import actions
 from realtime.notifications.models import Notification
 from tests.browser.conftest import cookie_of
@@ -67,6 +68,23 @@ def test_a_new_one_comes_on_top_and_counts_everywhere(person, signed_in):
     # the inbox page shows it, so it is seen, here and in the other tab; it stays unread
     expect(badge(overview)).to_be_hidden(timeout=SOON_MS)
     expect(row(overview, "The second")).to_have_class(re.compile("unread"))
+
+
+@pytest.mark.parametrize("data", [{"title": "Sale", "body": "no row"}, "a text", None], ids=str)
+def test_what_a_program_publishes_beside_the_rows_harms_no_page(person, signed_in, data):
+    ada = person()
+    told(ada, "Before")
+    page = signed_in(ada, "/inbox/")
+    is_live(page)
+    for topic in (f"inbox:#{ada.pk}", "announcements:all"):
+        api.publish(topic, data)
+    told(ada, "Behind it")
+    expect(page.locator(".row .row-title")).to_have_text(["Behind it", "Before"])
+    page.reload()
+    is_live(page)
+    told(ada, "After a reload")
+    expect(page.locator(".row .row-title").first).to_have_text("After a reload")
+    assert page.errors == []
 
 
 def test_the_bell_counts_the_unseen_and_opening_the_inbox_clears_it_everywhere(person, signed_in):

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import expect
 
+from realtime.engine import api
 from realtime.markets import prices
 from realtime.markets.actions import record
 from realtime.markets.models import Market, PriceAlert, Ticker
@@ -61,6 +62,17 @@ def test_a_trade_is_on_the_screen_when_it_is_committed(exchange, person, signed_
     expect(page.locator("[data-age=tickers]")).to_contain_text("ms")
     expect(page.locator("[data-age=tickers]")).to_contain_text("old")
     expect(page.locator("[data-chart] canvas").first).to_be_visible()
+    assert page.errors == []
+
+
+def test_what_a_program_publishes_on_the_tape_is_no_trade(exchange, person, signed_in):
+    page = signed_in(person(), exchange.path)
+    live(page)
+    for data in ({"price": "1.00", "body": {"price": "1.00"}}, None):
+        api.publish(f"trades:{exchange.market.symbol}", data)
+    exchange.trade("61655.50")
+    expect(page.locator(".trade-rows li")).to_have_count(4)
+    expect(page.locator(".trade-rows [data-f=text]").first).to_have_text("61,655.50")
     assert page.errors == []
 
 

@@ -34,6 +34,15 @@ test("a new row stands on top and counts", () => {
   assert.deepEqual(keys(inbox.view(before, "all")), ["2", "1"], "the state before is left as it was");
 });
 
+test("what is no row leaves the inbox as it is, also while it begins anew", () => {
+  const state = inbox.begin(page(), rows);
+  for (const data of [null, "text", { title: "Sale", body: "of today" }]) {
+    assert.equal(inbox.applyInbox(state, data), state);
+    const anew = inbox.inboxAnew(state, { rows, counts: {}, publications: [data] });
+    assert.deepEqual(keys(inbox.view(anew, "all")), ["2", "1"]);
+  }
+});
+
 test("a row read elsewhere leaves the unread view and stays in all", () => {
   const state = inbox.applyInbox(inbox.begin(page(), rows), {
     op: "u",

@@ -16,6 +16,13 @@ test("a row too large for the stream changes nothing by itself", () => {
   assert.equal(apply(rows, { op: "o", key: "1" }), rows);
 });
 
+test("what is no row changes nothing, whatever it looks like", () => {
+  const rows = new Map([["1", { a: 1 }]]);
+  for (const data of [null, "text", 5, [], {}, { title: "Sale", body: "of today" }, { op: "x", key: "1" }]) {
+    assert.equal(apply(rows, data), rows);
+  }
+});
+
 test("a snapshot is its rows and the publications that belong to it", () => {
   const rows = fromSnapshot({
     rows: [{ key: "1", body: { a: 1 } }, { key: "2", body: { a: 2 } }],
