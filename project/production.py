@@ -26,7 +26,7 @@ def demand(
     ):
         problems.append(
             f"SECRET_KEY is missing or weak: at least {SHORTEST_KEY} random characters, for "
-            "example from `python -c 'import secrets; print(secrets.token_urlsafe(50))'`"
+            "example from `python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`"
         )
     if not hosts or "*" in hosts:
         problems.append(

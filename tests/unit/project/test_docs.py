@@ -33,3 +33,12 @@ def test_links_and_files_that_a_page_names_exist(page):
     files = re.findall(r"`((?:realtime|project|tests|tools|docs|templates|static)/[\w./-]+)`", text)
     missing += [name for name in files if not (ROOT / name).exists() and "vendor" not in name]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_command_that_a_page_shows_can_be_typed(page):
+    """`manage.py` alone is on nobody's PATH, and the machine's Python has no Django."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = [line for line in "".join(blocks).splitlines() if "manage.py" in line]
+    typed = r"(?:\.venv/bin/python|docker compose exec \w+ python) manage\.py"
+    assert [line for line in lines if line.count("manage.py") != len(re.findall(typed, line))] == []
