@@ -182,6 +182,7 @@ def banner(address: str, took_s: float) -> str:
 
   sign in as        ada / ada    grace / grace
   or as staff       admin / admin    {address}/admin/
+  commands          DEBUG=true .venv/bin/python manage.py help
   stop              Ctrl-C; the data stays in var/
 """
 
