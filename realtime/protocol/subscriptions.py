@@ -44,12 +44,15 @@ class Subscriptions:
         self._topics[request.topic] = Subscription(request)
 
     def queue(self, command: Command) -> deque[Command] | None:
-        """Where this waits: an unsubscribe for the answer before it, what follows for both."""
+        """Where this waits: whatever concerns a topic being opened, for the answer before it.
+
+        Some clients ask again when they grow impatient; they take a "no" that comes ahead of the
+        answer to their first subscribe for the end.
+        """
         match command:
-            case Unsubscribe(topic=topic) if topic in self and not self.holds(topic):
-                return self._queues.setdefault(topic, deque())
-            case Subscribe(topic=topic):
-                return self._queues.get(topic)
+            case Subscribe(topic=topic) | Unsubscribe(topic=topic):
+                if topic in self and not self.holds(topic):
+                    return self._queues.setdefault(topic, deque())
         return None
 
     def queued(self, topic: str) -> deque[Command]:

@@ -157,11 +157,25 @@ def test_a_refused_subscribe_leaves_the_topic_free():
     assert isinstance(session.receive(commands.Subscribe(3, "a"), 100.0)[0], Join)
 
 
-def test_a_topic_is_held_once_by_a_connection_even_while_it_is_opened():
-    session = ready()
-    session.receive(commands.Subscribe(2, "a"), 100.0)
-    [reply] = session.receive(commands.Subscribe(3, "a"), 100.0)
-    assert_reply(reply, 3, Error.ALREADY_SUBSCRIBED)
+def test_who_asks_again_for_a_topic_being_opened_hears_of_the_first_first():
+    session, first = ready(), commands.Subscribe(2, "a")
+    session.receive(first, 100.0)
+    assert session.receive(commands.Subscribe(3, "a"), 100.0) == []
+    begun, refused = session.subscribed(first, messages.Subscribed(), 100.0)
+    assert_reply(begun, 2, messages.Subscribed())
+    assert_reply(refused, 3, Error.ALREADY_SUBSCRIBED)
+
+
+def test_who_asks_again_for_a_topic_that_was_refused_meanwhile_is_asked_about_again():
+    session, first, again = ready(), commands.Subscribe(2, "a"), commands.Subscribe(3, "a")
+    session.receive(first, 100.0)
+    session.receive(again, 100.0)
+    refused, join = session.not_subscribed(first, Error.INTERNAL)
+    assert_reply(refused, 2, Error.INTERNAL)
+    assert join == Join("a", again)
+
+
+def test_a_topic_is_held_once_by_a_connection():
     [reply] = subscribed("a").receive(commands.Subscribe(3, "a"), 100.0)
     assert_reply(reply, 3, Error.ALREADY_SUBSCRIBED)
 
@@ -844,7 +858,7 @@ class SessionMachine(RuleBasedStateMachine):
                 command = self.asked[number]
                 waiting.setdefault(command.topic, command)
             for topic, command in waiting.items():
-                assert isinstance(command, commands.Unsubscribe)
+                assert isinstance(command, commands.Subscribe | commands.Unsubscribe)
                 assert joining[topic].id < command.id
 
     def teardown(self):
