@@ -1,11 +1,16 @@
-// The JavaScript SDK, in both of its builds, against the server of `make conformance-server`.
+// The JavaScript SDK, in both of its builds and on each of its ways to the server of
+// `make conformance-server`.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import net from "node:net";
 import { after, describe, test } from "node:test";
 import { Centrifuge as Json } from "centrifuge";
 import { Centrifuge as Protobuf } from "centrifuge/build/protobuf";
+import { EventSource } from "eventsource";
 
-const URL = "ws://localhost:8000/connection/websocket";
+const SERVER = "localhost:8000";
+const API_KEY = "test-api-key";
 // of the default namespace, and one that keeps two
 const KEPT = "sdk-";
 const SMALL = "smallhistory:";
@@ -19,24 +24,39 @@ const BUILDS = {
     unpack: (data) => JSON.parse(utf8.out.decode(data)),
   },
 };
+const WAYS = [
+  ["json", "websocket"],
+  ["protobuf", "websocket"],
+  ["json", "http_stream"],
+  ["protobuf", "http_stream"],
+  ["json", "sse"], // which is text, and so has no other form
+];
 let count = 0;
 const fresh = (prefix) => `${prefix}${process.pid}-${Date.now()}-${(count += 1)}`;
 
-for (const [name, { Centrifuge, pack, unpack }] of Object.entries(BUILDS)) {
-  describe(name, { timeout: 60_000 }, () => {
+for (const [form, transport] of WAYS) {
+  const { Centrifuge, pack, unpack } = BUILDS[form];
+  describe(`${form} by ${transport}`, { timeout: 60_000 }, () => {
     const open = [];
     after(() => open.forEach((client) => client.disconnect()));
 
-    function made(options = {}) {
-      const client = new Centrifuge(URL, options);
+    function made(options = {}, server = SERVER) {
+      const scheme = transport === "websocket" ? "ws" : "http";
+      const endpoint = `${scheme}://${server}/connection/${transport}`;
+      const emulationEndpoint = `http://${server}/emulation`;
+      const all = { emulationEndpoint, eventsource: EventSource, ...options };
+      const client = new Centrifuge([{ transport, endpoint }], all);
       open.push(client);
       return client;
     }
 
-    async function connected(options) {
-      const client = made(options);
+    async function connected(options, server) {
+      const client = made(options, server);
+      const ways = [];
+      client.on("connected", (context) => ways.push(context.transport));
       client.connect();
       await client.ready();
+      assert.deepEqual(ways, [transport]);
       return client;
     }
 
@@ -112,6 +132,28 @@ for (const [name, { Centrifuge, pack, unpack }] of Object.entries(BUILDS)) {
       assert.deepEqual(heard.publications.map((one) => one.offset), [1, 2, 3, 4, 5]);
     });
 
+    test("who is cut off comes back by itself, and hears what it missed", async (context) => {
+      const line = await cable();
+      context.after(line.end);
+      const soon = { minReconnectDelay: 50, maxReconnectDelay: 500 };
+      const [reader, writer] = [await connected(soon, line.server), await connected()];
+      const heard = await subscribed(reader, fresh(KEPT));
+      const codes = [];
+      reader.on("connecting", ({ code }) => codes.push(code));
+      await writer.publish(heard.subscription.channel, pack({ n: 0 }));
+      await until(() => heard.publications.length === 1);
+      line.cut();
+      await until(() => codes.length > 0);
+      for (const n of [1, 2]) await writer.publish(heard.subscription.channel, pack({ n }));
+      line.mend();
+      await until(() => heard.publications.length === 3);
+      await heard.subscription.publish(pack({ n: 3 }));
+      await until(() => heard.publications.length === 4);
+      assert.deepEqual(said(heard), [0, 1, 2, 3].map((n) => ({ n })));
+      assert.deepEqual(heard.answers.map((one) => one.recovered), [false, true]);
+      assert.equal(codes[0], 1);
+    });
+
     test("who left a channel goes on in it on the same connection", async () => {
       const client = await connected();
       const heard = await subscribed(client, fresh(KEPT));
@@ -170,15 +212,14 @@ for (const [name, { Centrifuge, pack, unpack }] of Object.entries(BUILDS)) {
     });
 
     test("one publication is whole and the others are differences to it", async () => {
-      const seen = [];
-      const client = await connected({ websocket: watched(seen) });
-      const whole = () => seen.filter((frame) => frame.includes("words each time")).length;
+      const client = await connected();
       const heard = await subscribed(client, fresh(KEPT), { delta: "fossil" });
       const state = (n) => ({ n, text: "the same words each time, é, and many of them ".repeat(5) });
       for (const n of [1, 2, 3, 4, 5]) await heard.subscription.publish(pack(state(n)));
       await until(() => heard.publications.length === 5);
       assert.deepEqual(said(heard), [1, 2, 3, 4, 5].map(state));
-      assert.equal(whole(), 1);
+      const { numFullPayloads, numDeltaPayloads } = heard.subscription.deltaStats();
+      assert.deepEqual([numFullPayloads, numDeltaPayloads], [1, 4]);
 
       client.disconnect();
       const writer = await connected();
@@ -243,6 +284,15 @@ for (const [name, { Centrifuge, pack, unpack }] of Object.entries(BUILDS)) {
       assert.equal((await ended).code, 3500);
     });
 
+    test("whom the site sends away stays away", async () => {
+      const user = fresh("user-");
+      const client = await connected({ token: signed({ sub: user }) });
+      const ended = new Promise((resolve) => client.on("disconnected", resolve));
+      await asked("disconnect", { user });
+      assert.deepEqual(await ended, { code: 3503, reason: "force disconnect" });
+      assert.equal(client.state, "disconnected");
+    });
+
     test("who calls a server that does not listen is sent away", async () => {
       const client = await connected();
       const ended = new Promise((resolve) => client.on("disconnected", resolve));
@@ -259,16 +309,30 @@ function signed(claims) {
   return `${text}.${createHmac("sha256", "secret").update(text).digest("base64url")}`;
 }
 
-// A WebSocket that notes every frame it hears, as text.
-function watched(seen) {
-  return class extends WebSocket {
-    constructor(...values) {
-      super(...values);
-      this.addEventListener("message", ({ data }) => {
-        seen.push(typeof data === "string" ? data : utf8.out.decode(data));
-      });
-    }
-  };
+async function asked(method, body) {
+  const headers = { "X-API-Key": API_KEY };
+  const options = { method: "POST", headers, body: JSON.stringify(body) };
+  const answer = await fetch(`http://${SERVER}/api/${method}`, options);
+  assert.deepEqual(await answer.json(), { result: {} });
+}
+
+// A line to the server that can be cut, and lets nobody through until it is mended.
+async function cable() {
+  const [host, port] = SERVER.split(":");
+  const ends = new Set();
+  let whole = true;
+  const hold = (end) => ends.add(end.on("error", () => {}).on("close", () => ends.delete(end)));
+  const middle = net.createServer((near) => {
+    if (!whole) return near.destroy();
+    const far = net.connect(port, host);
+    [near, far].forEach(hold);
+    return near.pipe(far).pipe(near);
+  });
+  await once(middle.listen(0, "localhost"), "listening");
+  const cut = () => ((whole = false), ends.forEach((end) => end.destroy()));
+  const mend = () => (whole = true);
+  const end = () => (cut(), middle.close());
+  return { server: `localhost:${middle.address().port}`, cut, mend, end };
 }
 
 async function until(fact) {
