@@ -355,6 +355,13 @@ def test_differences_are_for_who_wants_them_where_they_are_declared(scene, topic
     assert told(wire, 2)["subscribe"].get("delta", False) is told_so
 
 
+def test_of_the_latest_of_each_key_no_differences_are_promised(scene, monkeypatch):
+    """Between two of them there may be holes."""
+    monkeypatch.setattr(type(topics.match("quotes:a").declaration), "deltas", True)
+    wire = asked(came(scene, user="5"), "quotes:a", delta="fossil")
+    assert "delta" not in told(wire, 2)["subscribe"]
+
+
 @pytest.mark.parametrize("topic", ["nowhere:1", "items:a b"])
 def test_a_topic_that_is_none_is_not_given(scene, topic):
     member = SimpleNamespace(topic=topic)
