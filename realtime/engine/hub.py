@@ -20,7 +20,7 @@ from realtime.engine.envelope import Batch, Movement, Passing, Reset
 from realtime.engine.exceptions import Unavailable
 from realtime.engine.feed import SLICE, Feed
 from realtime.engine.groups import Groups
-from realtime.engine.limits import Seats
+from realtime.engine.limits import Seats, Shares, database_share
 from realtime.engine.movements import Movements
 from realtime.engine.revocation import CONTROL
 from realtime.engine.rights import Rights
@@ -46,7 +46,7 @@ class Hub:
         self.tasks = Tasks()
         self.emulation = Emulation(world.broker, self.tasks.spawn, self.start)
         self.feeds: dict[str, Feed] = {}
-        self.users, self.addresses = Seats(), Seats()
+        self.users, self.addresses, self.shares = Seats(), Seats(), Shares(database_share())
         self.control: Position | None = None
         self.groups = Groups(world.broker, lambda topic: topic == CONTROL or topic in self.feeds)
         self.rights = Rights(

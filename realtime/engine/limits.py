@@ -14,7 +14,8 @@ from realtime.engine.conf import settings
 from realtime.protocol.session import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
 
 def of_session() -> Limits:
@@ -46,13 +47,15 @@ class Bucket:
 class Turns:
     """One client's questions to the database: a few at a time, and none while it has much to read.
 
-    However many it asks, they queue here and not before those of the others.
+    However many it asks, they queue here and not before those of the others; however many clients
+    a person has, what `share` gives them leaves something for the others.
     """
 
     def __init__(self, at_once: int) -> None:
         self._few = asyncio.Semaphore(at_once)
         self._open = asyncio.Event()
         self._open.set()
+        self.share: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext
 
     def pause(self, *, busy: bool) -> None:
         if busy:
@@ -64,7 +67,13 @@ class Turns:
     async def one(self) -> AsyncIterator[None]:
         async with self._few:
             await self._open.wait()
-            yield
+            async with self.share():
+                yield
+
+
+def database_share() -> int:
+    """Threads to the database that one person's questions may take: half of them."""
+    return int(max(1, settings.DATABASE_THREADS // 2))
 
 
 class Shares:

@@ -1,6 +1,8 @@
 """What a client asks on its connection is answered, or it is told why not."""
 
+import asyncio
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -442,3 +444,27 @@ def test_a_token_for_something_else_is_the_end(guest, claims):
     token = tokens.issue(**{"user": "7", "topic": TALK, **claims})
     ended = asked(guest, "sub_refresh", channel=TALK, token=token)
     assert ended == Disconnect.INVALID_TOKEN.number
+
+
+def test_however_many_connections_one_person_asks_on_the_others_are_answered(scene):
+    """All threads to the database might wait for what was asked before."""
+    with settings.override(DATABASE_THREADS=4):
+        hub = scene.world.hub()
+    inside, going = [], asyncio.Event()
+
+    async def excerpt(user, *_, **__):
+        inside.append(user)
+        if user == "5":
+            await going.wait()
+        return Excerpt(True, Position("epoch001", 0), 0, ())
+
+    hub.doors = replace(hub.doors, excerpt=excerpt)
+    wires = [Wire(scene.loop, hub) for _ in range(10)]
+    for wire in (*wires, other := Wire(scene.loop, hub, user="6")):
+        wire.say({"id": 1, "connect": {}})
+        wire.say(*({"id": n, "history": {"channel": TALK}} for n in (2, 3, 4)))
+    assert inside.count("5") == 2
+    assert [reply["id"] for reply in other.heard if "history" in reply] == [2, 3, 4]
+    going.set()
+    scene.loop.pass_time(1)
+    assert all(len([r for r in wire.heard if "history" in r]) == 3 for wire in wires)
