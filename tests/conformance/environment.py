@@ -27,4 +27,6 @@ ENVIRONMENT = {
     "TOCSIN_PRESENCE_BURST": "10000",
     "TOCSIN_RPC_PER_S": "10000",
     "TOCSIN_RPC_BURST": "10000",
+    # and do not ask again where a busy machine kept Redis from answering at once
+    "TOCSIN_BROKER_TIMEOUT_S": "2",
 }
