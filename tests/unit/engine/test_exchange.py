@@ -82,7 +82,8 @@ async def test_an_answer_is_whole_and_kept_by_nobody():
     wire.exchange.answer(404)
     assert (wire.status, wire.body) == (404, b"no such session")
     assert wire.headers[b"content-length"] == b"15"
-    assert b"no-store" in wire.headers[b"cache-control"]
+    kept = b"private, no-cache, no-store, must-revalidate, max-age=0"
+    assert wire.headers[b"cache-control"] == kept
     assert wire.headers[b"x-content-type-options"] == b"nosniff"
     assert not wire.said[-1].get("more_body")
 
