@@ -12,6 +12,7 @@ from realtime.engine.connection import Connection
 from realtime.engine.envelope import Passing
 from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect
+from tests import frames
 from tests.unit.engine.world import TOPIC, World
 from tests.virtual import VirtualLoop
 
@@ -381,10 +382,14 @@ def test_bytes_for_one_who_speaks_text_are_the_end_of_the_connection(scene):
 
 @pytest.mark.parametrize("codec", [text, binary])
 def test_a_frame_of_the_other_form_or_beyond_the_bound_is_the_end(scene, codec):
-    other = "{}" if codec is binary else b"\x00"
-    long = "x" * 65_537 if codec is text else b"x" * 65_537
+    """Though it would be one that can be read."""
+    other = "{}" if codec is binary else b"{}"
+    form = str if codec is text else bytes
+    long = frames.command(form, {"id": 2, "rpc": {"method": "m", "data": "x" * 65_536}})
     for frame in (other, long):
         wire = Wire(scene.loop, scene.hub, codec=codec)
+        soon(scene, wire.connection.receive, frames.command(form, {"id": 1, "connect": {}}))
+        assert wire.code is None
         soon(scene, wire.connection.receive, frame)
         assert wire.code == Disconnect.BAD_REQUEST.number
 
