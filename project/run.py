@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from project import probe, servers
+from project import faults, probe, servers
 from project.environment import load, switch
 from project.supervisor import Program, Supervisor, ending
 
@@ -118,13 +118,12 @@ def alone() -> Iterator[None]:
 
 
 def redis_folder() -> Path:
-    """Where the socket lives: under var/, or somewhere shorter where that path is too long."""
+    """Where the sockets live: under var/, or somewhere shorter where that path is too long."""
     folder = VAR / "redis"
     if len(os.fsencode(folder / "redis.sock")) > LONGEST_SOCKET:
         return Path(tempfile.mkdtemp(prefix="tocsin-"))
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
-    (folder / "redis.sock").unlink(missing_ok=True)
     return folder
 
 
@@ -141,8 +140,10 @@ def manage(name: str, *arguments: str) -> Program:
 
 async def start(supervisor: Supervisor, options: Options) -> None:
     """Everything, in the order of need; returns when a page can be opened."""
+    folder = redis_folder()
+    await faults.listen(supervisor, folder / "faults.sock")
     if not os.environ.get("REDIS_URL"):
-        folder = redis_folder()
+        (folder / "redis.sock").unlink(missing_ok=True)
         os.environ["REDIS_URL"] = servers.redis_url(folder)
         command = [*servers.redis_command(folder), "--logfile", str(folder / "redis.log")]
         supervisor.start(Program("redis", command, last=True))

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -37,15 +38,17 @@ class Program:
 
 
 class Supervisor:
-    """Runs programs until `stop`; a program that ends by itself is started again.
-
-    `pids`: of the programs running now, by name.
-    """
+    """Runs programs until `stop`; a program that ends by itself is started again."""
 
     def __init__(self, say: Callable[[str, str], None]) -> None:
         self._say = say
         self._tasks: list[tuple[Program, asyncio.Task[None]]] = []
-        self.pids: dict[str, int] = {}
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of the programs running now, by name."""
+        return {name: process.pid for name, process in self._running.items()}
 
     def start(self, program: Program) -> None:
         self._tasks.append((program, asyncio.create_task(self._keep(program))))
@@ -54,14 +57,14 @@ class Supervisor:
         """Run to the end; its exit code."""
         process = await self._spawn(program)
         reading = asyncio.create_task(self._read(program, process))
-        self.pids[program.name] = process.pid
+        self._running[program.name] = process
         try:
             return await process.wait()
         except asyncio.CancelledError:
             await self._end(program, process)
             raise
         finally:
-            del self.pids[program.name]
+            del self._running[program.name]
             _kill_group(process.pid)
             # not wait_for: on 3.11 it may swallow a cancellation that comes as the line ends
             await asyncio.wait([reading], timeout=LAST_WORDS_S)
@@ -74,6 +77,29 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- Faults, for who wants to see it hold; a KeyError where no such program runs
+
+    def kill(self, name: str) -> None:
+        self._running[name].kill()
+
+    def kill_children(self, name: str) -> None:
+        """What the program keeps alive itself; it lives on."""
+        process = self._running[name]
+        try:
+            children = _children(process.pid)
+        except (OSError, subprocess.SubprocessError):  # no such `ps` here: then all of it
+            _kill_group(process.pid)
+            return
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def freeze(self, name: str, seconds: float) -> None:
+        """Stop it in the middle of what it does; it goes on by itself."""
+        process = self._running[name]
+        process.send_signal(signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(seconds, _thaw, process)
 
     async def _keep(self, program: Program) -> None:
         wait_s = FIRST_WAIT_S
@@ -115,6 +141,7 @@ class Supervisor:
     async def _end(self, program: Program, process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
+        _thaw(process)  # or it would not hear of it
         try:
             async with asyncio.timeout(STOP_S):
                 await process.wait()
@@ -127,6 +154,22 @@ class Supervisor:
 def ending(code: int) -> str:
     """An exit code in words: `exit code 1`, `SIGKILL`."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _thaw(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGCONT)
+
+
+def _children(pid: int) -> list[int]:
+    told = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="],  # noqa: S607  (POSIX has it, where is the system's own)
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pairs = [line.split() for line in told.stdout.splitlines()]
+    return [int(child) for child, parent in pairs if int(parent) == pid]
 
 
 def _kill_group(pid: int) -> None:

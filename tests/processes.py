@@ -90,6 +90,16 @@ def manage(*arguments):
     return (sys.executable, "manage.py", *arguments)
 
 
+def make_run(var, *, shell="exec", **environment):
+    """`make run` with its data and its `.env` in `var`, as on a machine where nothing is set."""
+    code = (
+        f"import pathlib; from project import run; run.VAR = pathlib.Path({str(var)!r}); "
+        "run.DOTENV = run.VAR / '.env'; run.cli()"
+    )
+    script = f'unset REDIS_URL DATABASE_URL DEBUG SECRET_KEY; {shell} "$0" -c "$1"'
+    return running("sh", "-c", script, sys.executable, code, **environment)
+
+
 def eventually(fact, deadline_s=DEADLINE_S):
     """Wait until `fact()` is true, and give what it gave."""
     end = time.monotonic() + deadline_s

@@ -3,13 +3,12 @@
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import processes
-from tests.processes import eventually, family, named, running, status
+from tests.processes import eventually, family, make_run, named, status
 
 pytestmark = [
     pytest.mark.sqlite,
@@ -18,18 +17,8 @@ pytestmark = [
 PROGRAMS = {"redis": "redis.sock", "relay": "manage.py relay", "market": "manage.py replay"}
 
 
-def begun(var, *, shell="exec", **environment):
-    """`make run` with its data and its `.env` in `var`, as on a machine where nothing is set."""
-    code = (
-        f"import pathlib; from project import run; run.VAR = pathlib.Path({str(var)!r}); "
-        "run.DOTENV = run.VAR / '.env'; run.cli()"
-    )
-    script = f'unset REDIS_URL DATABASE_URL DEBUG SECRET_KEY; {shell} "$0" -c "$1"'
-    return running("sh", "-c", script, sys.executable, code, **environment)
-
-
 def run(var, port, **environment):
-    return begun(var, PORT=str(port), WORKERS="1", **environment)
+    return make_run(var, PORT=str(port), WORKERS="1", **environment)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +118,7 @@ def test_what_stands_in_dotenv_counts(tmp_path):
         "REDIS_URL": os.environ["REDIS_URL"],
     }
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
-    with begun(tmp_path) as program:
+    with make_run(tmp_path) as program:
         program.until(rf"Tocsin is ready:  http://localhost:{port}/", deadline_s=120)
         everybody = family(program.process.pid)
         assert len(named(everybody, f"-m {processes.WORKER}")) == 1
@@ -140,7 +129,7 @@ def test_what_stands_in_dotenv_counts(tmp_path):
 
 def test_what_is_set_outside_wins_over_dotenv(tmp_path):
     (tmp_path / ".env").write_text("PORT=inside\n")
-    with begun(tmp_path, PORT="outside") as program:
+    with make_run(tmp_path, PORT="outside") as program:
         assert program.process.wait(30) != 0
         program.until("PORT=outside is not a number")
 
@@ -149,7 +138,7 @@ def test_what_is_set_outside_wins_over_dotenv(tmp_path):
 def test_production_s_dotenv_gets_no_demo_people(tmp_path, debug):
     database = tmp_path / "production.sqlite3"
     (tmp_path / ".env").write_text(f"DATABASE_URL=sqlite:///{database}\n{debug}")
-    with begun(tmp_path) as program:
+    with make_run(tmp_path) as program:
         assert program.process.wait(30) != 0
         program.until("make run: it makes people whose passwords everybody knows")
     assert not database.exists()
@@ -157,6 +146,6 @@ def test_production_s_dotenv_gets_no_demo_people(tmp_path, debug):
 
 def test_a_switch_that_is_none_is_a_clear_error(tmp_path):
     (tmp_path / ".env").write_text("DEBUG=enabled\n")
-    with begun(tmp_path) as program:
+    with make_run(tmp_path) as program:
         assert program.process.wait(30) != 0
         program.until("make run: DEBUG is 'enabled'; it must be true or false")

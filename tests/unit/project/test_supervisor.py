@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 
@@ -119,6 +120,79 @@ async def test_who_does_not_stop_is_killed(terminal, monkeypatch):
     await terminal.until(lambda lines: ("market", "up") in lines)
     await supervisor.stop()
     assert ("market", "did not stop within 0.2 s: killed") in terminal.lines
+
+
+async def test_who_is_killed_on_request_comes_back(supervisor, terminal):
+    supervisor.start(python("relay", "import signal; print('up'); signal.pause()"))
+    await terminal.until(lambda lines: ("relay", "up") in lines)
+    supervisor.kill("relay")
+    await terminal.until(lambda lines: lines.count(("relay", "up")) == 2)
+    assert ("relay", "ended (SIGKILL); starts again in 0.2 s") in terminal.lines
+
+
+PARENT = (
+    "import subprocess, sys\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"
+    "print(child.pid)\n"
+    "print(child.wait())\n"
+    "import signal; signal.pause()"
+)
+
+
+async def test_its_children_are_killed_and_it_lives_on(supervisor, terminal):
+    supervisor.start(python("web", PARENT))
+    await terminal.until(lambda lines: len(lines) == 1)
+    pid = supervisor.pids["web"]
+    supervisor.kill_children("web")
+    await terminal.until(lambda lines: ("web", "-9") in lines)
+    assert supervisor.pids == {"web": pid}
+
+
+async def test_where_nothing_tells_its_children_it_is_killed_with_them(
+    supervisor, terminal, monkeypatch
+):
+    monkeypatch.setenv("PATH", "")
+    supervisor.start(python("web", PARENT))
+    await terminal.until(lambda lines: len(lines) == 1)
+    supervisor.kill_children("web")
+    await terminal.until(lambda lines: ("web", "ended (SIGKILL); starts again in 0.2 s") in lines)
+    until_gone(int(terminal.lines[0][1]))
+
+
+ECHO = (
+    "import socket, sys\n"
+    "server = socket.create_server(('127.0.0.1', 0))\n"
+    "print(server.getsockname()[1])\n"
+    "while True:\n"
+    "    one = server.accept()[0]; one.sendall(b'here'); one.close()"
+)
+
+
+def stopped(pid):
+    told = subprocess.run(
+        ["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=True
+    )
+    return told.stdout.strip().startswith("T")
+
+
+async def test_who_is_frozen_answers_when_it_goes_on(supervisor, terminal):
+    supervisor.start(python("redis", ECHO))
+    await terminal.until(lambda lines: len(lines) == 1)
+    supervisor.freeze("redis", 1)
+    assert stopped(supervisor.pids["redis"])
+    async with asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(terminal.lines[0][1]))
+        assert await reader.read() == b"here"
+    writer.close()
+
+
+async def test_who_is_frozen_is_stopped_all_the_same(terminal):
+    supervisor = Supervisor(terminal.say)
+    supervisor.start(python("redis", ECHO))
+    await terminal.until(lambda lines: len(lines) == 1)
+    supervisor.freeze("redis", 3600)
+    await supervisor.stop()
+    assert not any("did not stop" in text for _, text in terminal.lines)
 
 
 def test_an_ending_is_said_in_words():
