@@ -27,7 +27,8 @@ NAMES = {
     "request_failed": "request.failed",
     "request_cancelled": "request.cancelled",
 }
-PROBES = re.compile(r"^GET /(healthz|readyz|metrics)$")
+# asked again and again by programs, the last one by the proof page
+PROBES = re.compile(r"^GET /(healthz|readyz|metrics|proof/committed)$")
 # a link that resets a password or confirms an address is a secret; so may be a query, and so is the
 # first frame of an event stream
 ONE_TIME = re.compile(r"(/(?:reset/key|confirm-email)/)[^/?\s]+|(cf_connect=)\S+")
@@ -43,8 +44,9 @@ def requests(_: object, __: str, event: EventDict) -> EventDict:
     event["event"] = NAMES.get(name) or ONE_TIME.sub(r"\1\2…", name)
     if "request" in event:
         request = str(event["request"])
-        probe = name in NAMES and PROBES.match(request)
-        if probe and not _changed(request, event.get("code", OK)):
+        path = QUERY.sub("", request)
+        probe = name in NAMES and PROBES.match(path)
+        if probe and not _changed(path, event.get("code", OK)):
             raise structlog.DropEvent
         event["request"] = ONE_TIME.sub(r"\1\2…", QUERY.sub("?…", request))
     return event

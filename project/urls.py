@@ -5,7 +5,7 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
-from project import pages
+from project import pages, proof
 
 # one door, with its limits on guessing; who is signed in and no staff is told so (403)
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -15,6 +15,10 @@ urlpatterns = [
     path("", include("realtime.engine.urls")),
     path("", include("realtime.notifications.urls")),
     path("", include("realtime.markets.urls")),
+    path("proof/", proof.proof, name="proof"),
+    path("proof/committed", proof.committed, name="proof_committed"),
+    path("proof/hit/<slug:name>", proof.hit, name="proof_hit"),
+    path("proof/ada/<slug:verb>", proof.ada, name="proof_ada"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     # after the include, whose names they take over: the last one is where links lead

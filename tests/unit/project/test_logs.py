@@ -135,12 +135,14 @@ def test_an_address_loses_what_is_secret_in_it(request_, shown):
     assert event["request"] == shown
 
 
-def test_a_probe_is_told_when_its_answer_changes(monkeypatch):
+@pytest.mark.parametrize("request_", ["GET /readyz", "GET /proof/committed?trades={}&candles=0"])
+def test_a_probe_is_told_when_its_answer_changes(monkeypatch, request_):
     monkeypatch.setattr(logs, "_probed", {})
     said = []
-    for code in (200, 503, 503, 200, 200):
+    for number, code in enumerate((200, 503, 503, 200, 200)):
         with contextlib.suppress(structlog.DropEvent):
-            said.append(logs.requests(None, "info", finished("GET /readyz", code))["code"])
+            event = finished(request_.format(number), code)
+            said.append(logs.requests(None, "info", event)["code"])
     assert said == [503, 200]
 
 
