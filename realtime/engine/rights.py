@@ -167,7 +167,9 @@ class Rights:
         try:
             while held := self._unanswered(claim):
                 answer = await self._answer(claim)
-                if answer is None or not self._take(held, answer):
+                # who has renewed the token meanwhile waits for the answer about the new one
+                still = [member for member in held if member.voucher == claim[2]]
+                if answer is None or not self._take(still, answer):
                     await asyncio.sleep(AGAIN_S)
         finally:
             self._asking.discard(claim)

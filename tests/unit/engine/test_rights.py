@@ -314,6 +314,25 @@ def test_an_answer_about_the_old_token_says_nothing_of_the_new_one(scene):
     assert client.rows == entries
 
 
+def test_an_answer_about_the_old_token_of_a_topic_lets_no_revoked_one_through(scene):
+    client = by_token(scene, "first")
+    first = client.member.voucher
+    scene.world.gone.add("revoked")
+    identify = scene.world.identify
+
+    async def renewed_meanwhile(keys):
+        found = await identify(keys)
+        if list(keys) == [first]:
+            revoked = Credential(token_user="ada", token_id="revoked")
+            scene.hub.rights.renew_topic(client.member, revoked)
+        return found
+
+    scene.hub.rights._identify = renewed_meanwhile
+    happens(scene, kind="user", user="ada")
+    assert client.told == [Unsubscribe.SERVER]
+    assert client.rows == []
+
+
 def test_a_subscription_goes_on_by_a_new_token_and_ends_by_a_revoked_one(scene):
     client, other = by_token(scene, "first"), by_token(scene, "first")
     scene.world.gone |= {"first", "revoked"}
