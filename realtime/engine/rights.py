@@ -92,7 +92,9 @@ class Rights:
                 person.grant.raise_to(offset)
                 self._question_person(reader)
             for member in self.register.members(reader):
-                if revocation.concerns_topic(event, person.user, member.topic):
+                # what rules hang on is nothing to who has the topic by a token
+                ruled = event.kind != "namespace" or not member.vouched
+                if ruled and revocation.concerns_topic(event, person.user, member.topic):
                     member.grant.raise_to(offset)
                 self.check(member)
 

@@ -333,6 +333,20 @@ def test_an_answer_about_the_old_token_of_a_topic_lets_no_revoked_one_through(sc
     assert client.rows == []
 
 
+def test_what_rules_hang_on_is_nothing_to_who_has_a_token_for_the_topic(scene):
+    client = by_token(scene, "first")
+    looked_up = []
+
+    async def identify(keys):
+        looked_up.extend(keys)
+        return await scene.world.identify(keys)
+
+    scene.hub.rights._identify = identify
+    entries = happens(scene, kind="namespace", namespace="items")
+    assert client.rows == entries
+    assert looked_up == []
+
+
 def test_a_subscription_goes_on_by_a_new_token_and_ends_by_a_revoked_one(scene):
     client, other = by_token(scene, "first"), by_token(scene, "first")
     scene.world.gone |= {"first", "revoked"}
