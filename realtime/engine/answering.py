@@ -128,7 +128,10 @@ class Answers:
             )
         if not found.allowed:
             return Error.PERMISSION_DENIED
-        if not await self._hub.upkeep.control_reaches(found.control):
+        reached = await self._hub.upkeep.control_reaches(found.control)
+        # a token may be what was revoked; of the rule the excerpt has asked itself
+        good = self._is_clear(match.topic) if vouched else self._reader.person.grant.clear
+        if not (reached and good):
             return Error.INTERNAL
         return messages.Recorded(found.position, found.publications)
 
@@ -151,8 +154,7 @@ class Answers:
             return messages.PresenceCount(*await presence.count(match.topic, asker))
 
     async def _why_not_present(self, topic: str) -> Error | None:
-        member = self._member(topic)
-        if member is not None and member.joined and member.clear:
+        if self._is_clear(topic):
             return None
         if self._is_vouched(topic):
             return Error.INTERNAL  # held for a moment: it may ask again
@@ -167,6 +169,10 @@ class Answers:
     def _is_vouched(self, topic: str) -> bool:
         member = self._member(topic)
         return member is not None and member.vouched and member.joined
+
+    def _is_clear(self, topic: str) -> bool:
+        member = self._member(topic)
+        return member is not None and member.clear and member.joined
 
     # --- Calls
 

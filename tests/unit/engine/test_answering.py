@@ -271,6 +271,24 @@ def test_who_has_a_token_for_a_private_topic_reads_its_history(wire, book):
     assert book.asked[0][4]["vouched"]
 
 
+@pytest.mark.parametrize("topic", [TALK, "talk:2"])
+def test_a_history_is_not_told_by_a_token_that_is_being_asked_about(scene, guest, book, topic):
+    scene.world.revocations.append((99, {"kind": "user", "user": "7"}))
+    scene.world.move()
+    book.found = Excerpt(True, Position("e", 2), 1)
+    known = asyncio.Event()
+
+    async def late(keys):
+        await known.wait()
+        return await scene.world.identify(keys)
+
+    scene.hub.rights._identify = late
+    assert asked(guest, "history", channel=topic) == Error.INTERNAL.number
+    known.set()
+    scene.loop.pass_time(0.1)
+    assert asked(guest, "history", 10, channel=topic)["offset"] == 2
+
+
 # --- Presence
 
 
