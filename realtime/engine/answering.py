@@ -213,7 +213,9 @@ class Answers:
             return Disconnect.INVALID_TOKEN
         if entering.is_over(token.expire_at):
             return EXPIRED_FOR_NOW
-        if (member := self._member(command.topic)) and (who := entering.credential(token)):
+        member = self._member(command.topic)
+        # who has the topic by the rule, or by the server, goes on having it so
+        if member and member.voucher and (who := entering.credential(token)):
             self._hub.rights.renew_topic(member, who)
         return messages.SubRefreshed(entering.ttl_s(token.expire_at))
 

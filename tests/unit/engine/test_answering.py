@@ -446,6 +446,15 @@ def test_a_new_token_for_a_topic_makes_the_subscription_last_longer(guest):
     assert found["ttl"] > 3000
 
 
+def test_a_token_shown_for_a_topic_that_the_rule_gave_changes_nothing_of_it(scene, guest):
+    subscribed(guest, "talk:2")
+    asked(guest, "sub_refresh", channel="talk:2", token=tokens.issue("7", topic="talk:2"))
+    scene.world.asked.clear()
+    scene.world.revocations.append((99, {"kind": "namespace", "namespace": "talk"}))
+    scene.write()
+    assert scene.world.asked == [("authorise", "7")]
+
+
 @pytest.mark.parametrize("claims", [{"exp": AGO}, {"expire_at": AGO}])
 def test_an_expired_token_for_a_topic_is_fetched_again(guest, claims):
     token = tokens.issue("7", topic=TALK, **claims)
