@@ -109,10 +109,13 @@ def identify(credentials: Iterable[Credential]) -> Identities:
     known: dict[tuple[str, str], Any] = {}
     asked = frozenset(credentials)
     good = asked - blocklist.refused(credential for credential in asked if credential.token_user)
+    # a program may have a thousand connections, each by a token of its own
+    subjects = {credential.token_user for credential in good} - {""}
+    named = {subject: people.load_user(subject) for subject in subjects}
     users = {}
     for credential in good:
         if credential.token_user:
-            user = people.load_user(credential.token_user)
+            user = named[credential.token_user]
         else:
             user = _user(_session(credential.session_key), known)
         if user is not None:

@@ -1,12 +1,14 @@
 """Whom a revocation concerns."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from realtime.engine import revocation
 from realtime.engine.members import Credential, Person
-from realtime.engine.revocation import EVERYBODY, Event
+from realtime.engine.revocation import CONTROL, EVERYBODY, Event
+from realtime.protocol.messages import Position
 
 ADA = Person("5", Credential("key"), revocation.digest("key"))
 GUEST = Person()
@@ -67,3 +69,20 @@ def test_the_key_itself_is_not_kept():
     assert "key" not in ADA.session
     assert "key'" not in repr(ADA)
     assert revocation.digest("") == ""
+
+
+def test_one_look_at_a_person_serves_all_tokens_of_theirs(monkeypatch):
+    looked = []
+
+    def load_user(user):
+        looked.append(user)
+        return None if user == "gone" else SimpleNamespace(pk=user)
+
+    monkeypatch.setattr(revocation.history, "heads", lambda _: {CONTROL: Position("e", 3)})
+    monkeypatch.setattr(revocation.blocklist, "refused", lambda _: set())
+    monkeypatch.setattr(revocation.people, "load_user", load_user)
+    whose = ("5", "5", "gone", "gone")
+    tokens = [Credential(token_user=user, token_id=str(n)) for n, user in enumerate(whose)]
+    found = revocation.identify(tokens)
+    assert found.users == dict.fromkeys(tokens[:2], "5")
+    assert sorted(looked) == ["5", "gone"]
