@@ -169,7 +169,7 @@ async def test_a_process_that_is_killed_leaves_no_ghosts_and_no_keys(redis, two)
 PROGRAM = """
 import asyncio, django
 django.setup()
-from realtime.engine.presence import FEW, Presence
+from realtime.engine.presence import Presence
 from realtime.protocol.messages import ClientInfo
 
 async def main():
