@@ -144,7 +144,8 @@ def issue(
         raise ImproperlyConfigured("TOCSIN_TOKEN_SECRETS is empty: there is no key to sign with")
     now = time.time()
     said = {
-        "iat": round(now, 3),
+        # never later than it was: who revokes all tokens right afterwards means this one, too
+        "iat": math.floor(now * 1000) / 1000,
         "jti": uuid.uuid4().hex,
         "exp": _expiry(now, settings.TOKEN_LIFE_S if expires_in_s is ... else expires_in_s),
         "aud": settings.TOKEN_AUDIENCE or None,

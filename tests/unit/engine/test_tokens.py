@@ -359,6 +359,12 @@ def test_a_token_that_was_issued_connects_for_an_hour():
     assert token.token_id != tokens.connection(api.token("42")).token_id
 
 
+def test_a_token_is_not_younger_than_it_is(monkeypatch):
+    """Else one that is revoked in the same millisecond with all of a person would live on."""
+    monkeypatch.setattr(tokens.time, "time", lambda: 1_700_000_000.0009)
+    assert tokens.connection(api.token("7")).issued_at == 1_700_000_000.0
+
+
 def test_a_token_that_was_issued_for_a_topic_subscribes_to_it():
     token = tokens.subscription(
         api.token("42", topic="room:1", expires_in_s=60, client="c", data={"x": 1})
