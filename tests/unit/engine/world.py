@@ -210,7 +210,7 @@ class World:
                 recovered = page.whole and page.complete
                 if self.newest:
                     page = self._page(Position("", max(self.top - 1, 0)), 1)
-                    recovered = bool(page.publications) or (position == top and self.top > 0)
+                    recovered = bool(page.publications) or position == top
                 if recovered:
                     return Opening(
                         True, covers, top, covers, recovered=True, publications=page.publications
