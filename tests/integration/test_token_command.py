@@ -163,3 +163,14 @@ def test_a_strangers_tokens_are_revoked_where_strangers_are_let_in():
     with conf.settings.override(TOKEN_STRANGERS=True):
         token("device-7", "--revoke")
     assert refused("device-7")
+
+
+@pytest.mark.parametrize("strangers", [False, True])
+def test_of_two_people_it_is_asked_whose_tokens_are_meant(ada, strangers):
+    User.objects.create_user(str(ada.pk))
+    with (
+        conf.settings.override(TOKEN_STRANGERS=strangers),
+        pytest.raises(CommandError, match="is the id of ada and the name of"),
+    ):
+        token(str(ada.pk), "--revoke")
+    assert not refused(ada.pk)

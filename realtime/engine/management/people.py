@@ -14,6 +14,8 @@ from realtime.engine.conf import settings
 def active(asked: str) -> Any:
     """Somebody who may sign in, by id or by name; whoever could be two people is neither."""
     user = _found(asked)
+    if user is None:
+        raise _nobody(asked)
     if not user.is_active:
         raise CommandError(f"{user.get_username()} is deactivated: a token would open nothing")
     return user
@@ -21,12 +23,12 @@ def active(asked: str) -> Any:
 
 def subject(asked: str) -> str:
     """The id that tokens of somebody name; of a stranger, where they are let in, as it was said."""
-    try:
-        return str(_found(asked).pk)
-    except CommandError:
-        if settings.TOKEN_STRANGERS:
-            return asked
-        raise
+    user = _found(asked)
+    if user is not None:
+        return str(user.pk)
+    if settings.TOKEN_STRANGERS:
+        return asked
+    raise _nobody(asked)
 
 
 def _found(asked: str) -> Any:
@@ -42,6 +44,8 @@ def _found(asked: str) -> Any:
             f'"{asked}" is the id of {by_id.get_username()} and the name of the user with the id '
             f"{by_name.pk}: say {by_id.get_username()} or {by_name.pk}"
         )
-    if found := by_id or by_name:
-        return found
-    raise CommandError(f'no user has the id or the name "{asked}"')
+    return by_id or by_name
+
+
+def _nobody(asked: str) -> CommandError:
+    return CommandError(f'no user has the id or the name "{asked}"')
