@@ -86,15 +86,29 @@ class Shares:
 
     @contextlib.asynccontextmanager
     async def one(self, name: str) -> AsyncIterator[None]:
+        await self.take(name)
+        try:
+            yield
+        finally:
+            self.give_back(name)
+
+    async def take(self, name: str) -> None:
         few = self._few.setdefault(name, asyncio.Semaphore(self._at_once))
         self._asking[name] += 1
         try:
-            async with few:
-                yield
-        finally:
-            self._asking[name] -= 1
-            if not self._asking[name]:
-                del self._asking[name], self._few[name]
+            await few.acquire()
+        except BaseException:
+            self._forget(name)
+            raise
+
+    def give_back(self, name: str) -> None:
+        self._few[name].release()
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._asking[name] -= 1
+        if not self._asking[name]:
+            del self._asking[name], self._few[name]
 
 
 class Seats:

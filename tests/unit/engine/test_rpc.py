@@ -126,6 +126,28 @@ async def test_however_much_one_person_calls_the_others_are_answered(monkeypatch
     assert await asyncio.gather(*flood) == [Returned("null")] * 20
 
 
+async def test_a_call_that_is_given_up_takes_no_more_threads_while_it_goes_on(monkeypatch):
+    monkeypatch.setattr(people, "load_user", people.Stranger)
+    going, inside = threading.Event(), []
+
+    def wait(call):
+        inside.append(call.user.pk)
+        assert going.wait(60)
+
+    declare(wait)
+    declare(said, "other")
+    try:
+        with settings.override(RPC_S=0.2):
+            for _ in range(3):
+                calls = [rpc.answer("5", "c-1", "m", None) for _ in range(settings.RPC_THREADS)]
+                assert set(await asyncio.gather(*calls)) == {Error.INTERNAL}
+        assert isinstance(await rpc.answer("6", "c-1", "other", None), Returned)
+        assert len(inside) == settings.RPC_THREADS // 2
+    finally:
+        going.set()
+    assert isinstance(await rpc.answer("5", "c-1", "other", None), Returned)
+
+
 async def test_an_error_that_is_meant_for_the_caller_is_told_and_counts_as_no_failure():
     def sold_out(call):
         raise RpcError(460, "sold out", temporary=True)
