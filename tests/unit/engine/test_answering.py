@@ -495,3 +495,4 @@ def test_however_many_connections_one_person_asks_on_the_others_are_answered(sce
     going.set()
     scene.loop.pass_time(1)
     assert all(len([r for r in wire.heard if "history" in r]) == 3 for wire in wires)
+    scene.loop.run_until_complete(hub.stop())
