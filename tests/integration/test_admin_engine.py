@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from realtime.engine import pages, triggers
-from realtime.engine.models import Entry, Head, Publication
+from realtime.engine.models import Entry, Head, Publication, RevokedToken
 from realtime.engine.relay import leader_for_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -228,3 +228,18 @@ def test_the_ctrl_k_search_finds_only_what_may_be_seen(client, operator):
     text = text_of(client, "/admin/search/", s="inbox", extended="1")
     assert "inbox:#5" in text
     assert "inbox-reader" not in text
+
+
+REVOKED = "/admin/engine/revokedtoken/"
+
+
+def test_tokens_are_revoked_by_a_row_that_nobody_changes_and_given_back_without_it(client, boss):
+    for words in ({"user": "7", "token_id": ""}, {"user": "8", "token_id": "3f2a"}):
+        assert client.post(f"{REVOKED}add/", words).status_code == 302
+    page = client.get(REVOKED).content.decode()
+    assert "all issued until then" in page
+    assert "3f2a" in page
+    row = RevokedToken.objects.get(user="7")
+    assert client.post(f"{REVOKED}{row.pk}/change/", {"user": "9"}).status_code == 403
+    assert client.post(f"{REVOKED}{row.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert [row.user for row in RevokedToken.objects.all()] == ["8"]
