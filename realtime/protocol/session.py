@@ -21,7 +21,7 @@ GRACE_S = 25.0  # for a client to renew its token in, beyond its end
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`queued`: commands that may wait behind a connect. `pong_s` is below `ping_s`."""
+    """`queued`: commands that wait behind a connect or a topic's subscribe; `pong_s` < `ping_s`."""
 
     topics: int = 128
     queued: int = 256
