@@ -16,16 +16,18 @@ GONE = (ConnectionClosed, InvalidHandshake, OSError, EOFError, TimeoutError)
 
 
 class Client:
-    """`log` is what the checker judges; `lags`: (when it arrived, seconds since it was written)."""
+    """`log` is what the checker judges; `lags`: (when it arrived, seconds since it was written).
 
-    def __init__(self, port, cookie, topics, chance, *, restless=False):
+    `silent_s`: it gives a connection up on which nothing comes for so long.
+    """
+
+    def __init__(self, ports, cookie, topics, chance, *, restless=False, silent_s=None):
         self.topics, self.chance, self.restless = topics, chance, restless
         self.log, self.lags, self.positions = [], [], {}
         self.codes, self.connections, self.probe = [], 0, 0
         self.over = False
         self._stopping = asyncio.Event()
-        self._origin = f"http://127.0.0.1:{port}"
-        self._url = f"ws://127.0.0.1:{port}/connection/websocket"
+        self._ports, self._silent_s = ports, silent_s
         self._cookie = f"sessionid={cookie}"
 
     def stop(self):
@@ -44,9 +46,10 @@ class Client:
 
     async def _visit(self):
         headers = {"Cookie": self._cookie}
+        host = f"127.0.0.1:{self.chance.choice(self._ports)}"
         async with connect(
-            self._url,
-            origin=self._origin,
+            f"ws://{host}/connection/websocket",
+            origin=f"http://{host}",
             additional_headers=headers,
             compression=None,
             ping_interval=None,
@@ -74,7 +77,8 @@ class Client:
 
     async def _listen(self):
         await self._socket.send('{"id":1,"connect":{}}')
-        async for frame in self._socket:
+        while True:
+            frame = await asyncio.wait_for(self._socket.recv(), self._silent_s)
             arrived = time.time()
             for line in frame.split("\n"):
                 await self._take(json.loads(line), arrived)

@@ -5,16 +5,18 @@ import contextlib
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import redis
 from django.db import connection
 
 from project import servers
+from tests.faults.links import Link
 from tests.live import ask, eventually
 from tests.processes import Running, free_port, manage, status, workers
 from tests.realtime import environment
 
-START_S = 60.0
+START_S, END_S = 60.0, 30.0
 
 
 class Redis:
@@ -23,10 +25,10 @@ class Redis:
     def __init__(self, folder):
         folder.mkdir(mode=0o700)
         self._folder, self.process = folder, None
-        self.url = servers.redis_url(folder)
+        self.url, self.socket = servers.redis_url(folder), folder / "redis.sock"
 
     def start(self):
-        (self._folder / "redis.sock").unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             servers.redis_command(self._folder, wheel_first=True),
             stdout=subprocess.DEVNULL,
@@ -48,20 +50,50 @@ class Redis:
 
 
 class Site:
-    def __init__(self, folder, **extra):
+    """`linked`: every line between its parts is a Link of `links`, by their names."""
+
+    def __init__(self, folder, *, linked=False, **extra):
         self.redis = Redis(folder / "redis")
         self.relays, self.servers = [], []
         self.environment = {**environment(), "REDIS_URL": self.redis.url, "LOG_LEVEL": "INFO"}
         self.environment |= {"TOCSIN_RELAY_STANDBY_S": "0.1", **extra}
+        self.linked, self.links = linked, {}
+        self._ways = {part: self._way(folder, part, linked=linked) for part in ("relay", "web")}
 
-    def start_relay(self):
-        self.relays.append(Running(manage("relay"), self.environment))
+    def _way(self, folder, part, *, linked):
+        """What a part is told of where the others are."""
+        if not linked:
+            return {}
+        redis, url = str(folder / f"{part}.redis"), self.environment["DATABASE_URL"]
+        self.links[f"{part} to Redis"] = Link(redis, str(self.redis.socket))
+        found = {"REDIS_URL": f"unix://{redis}?db=0"}
+        if connection.vendor == "postgresql":
+            (folder / part).mkdir()
+            real, name = url.partition("host=")[2], ".s.PGSQL.5432"
+            self.links[f"{part} to PostgreSQL"] = Link(f"{folder / part}/{name}", f"{real}/{name}")
+            found["DATABASE_URL"] = url.replace(real, str(folder / part))
+        return found
 
-    def start_server(self, workers):
-        port = free_port()
+    def start_relay(self, **extra):
+        environment = {**self.environment, **self._ways["relay"], **extra}
+        self.relays.append(Running(manage("relay"), environment))
+        return self.relays[-1]
+
+    def start_server(self, workers, port=0, **extra):
+        port = port or free_port()
         words = ("serve", "--workers", str(workers), "--port", str(port))
-        self.servers.append(Running(manage(*words), self.environment))
+        environment = {**self.environment, **self._ways["web"], **extra}
+        self.servers.append(Running(manage(*words), environment))
         self.servers[-1].port, self.servers[-1].workers = port, workers
+
+    async def restart_server(self, server, **extra):
+        """In order, as a deploy does it: the others serve meanwhile."""
+        await asyncio.to_thread(server.end, signal.SIGTERM, END_S)
+        assert server.process.returncode == 0, server.said
+        self.servers.remove(server)
+        server.close()
+        self.start_server(server.workers, server.port, **extra)
+        await self.ready()
 
     @property
     def server(self):
@@ -70,6 +102,16 @@ class Site:
     @property
     def ports(self):
         return [server.port for server in self.servers]
+
+    async def link_clients(self):
+        """The ports that clients dial: those of the servers, or of links to them."""
+        if not self.linked:
+            return self.ports
+        found = {f"clients to server {n}": Link(free_port(), p) for n, p in enumerate(self.ports)}
+        for link in found.values():
+            await link.start()
+        self.links |= found
+        return [link.listen for link in found.values()]
 
     @property
     def port(self):
@@ -118,6 +160,8 @@ async def running(folder, *, with_redis=True, relays=2, workers=(2,), **extra):
     """`workers`: the processes of each server, which has a port of its own."""
     site = Site(folder, **extra)
     try:
+        for link in site.links.values():
+            await link.start()
         if with_redis:
             site.redis.start()
         for _ in range(relays):
@@ -125,15 +169,23 @@ async def running(folder, *, with_redis=True, relays=2, workers=(2,), **extra):
         for number in workers:
             site.start_server(number)
         await site.ready()
+        site.doors = await site.link_clients()
         yield site
     finally:
         await asyncio.to_thread(site.close)
+        for link in site.links.values():
+            await link.stop()
 
 
 def heads():
     """Where each topic stands, asked by a program of its own."""
     rows = ask('SELECT topic, epoch, "offset" FROM tocsin_head')
     return {topic: (epoch, offset) for topic, epoch, offset in rows}
+
+
+def clock(ahead_s):
+    """For a process that believes it is so much later (tests/faults/clock/sitecustomize.py)."""
+    return {"PYTHONPATH": str(Path(__file__).parent / "clock"), "TOCSIN_CLOCK_S": str(ahead_s)}
 
 
 def handed_over():

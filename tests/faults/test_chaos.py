@@ -6,6 +6,7 @@ somebody else. The pauses are printed (`pytest -s`, or with a failure), not judg
 
 import asyncio
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -22,7 +23,8 @@ from tests.faults import site as sites
 from tests.faults.battery import DEADLINE_S, Battery, make_clients, world
 from tests.faults.checker import Truth, judge
 from tests.faults.clients import listening
-from tests.live import close_programs, eventually, raw
+from tests.faults.faults import SHORT, WHOLE
+from tests.live import close_programs, eventually
 from tests.realtime import in_database
 from tests.topics import RULE
 
@@ -30,69 +32,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SEED = 20_261_124
 NEWEST = 200  # trades that a page starts from
-
-
-# --- Faults -------------------------------------------------------------------------------------
-
-
-async def kill_leading_relay(battery):
-    site = battery.site
-    sites.kill(site.leader.process.pid)
-    await battery.heard_by_all("leading relay killed")
-    site.start_relay()
-
-
-async def kill_web_process(battery):
-    before = battery.site.workers()
-    sites.kill(before[0])
-    await battery.heard_by_all("web process killed")
-    await eventually(lambda: len(set(battery.site.workers()) - set(before)) == 1, DEADLINE_S)
-
-
-async def restart_redis(battery):
-    battery.site.redis.kill()
-    await battery.heard_by_all("Redis killed, away")
-    await battery.goes_on()
-    battery.site.redis.start()
-    await battery.heard_by_all("Redis back, empty")
-
-
-async def flush_redis(battery):
-    battery.site.redis.say("FLUSHALL")
-    await battery.heard_by_all("FLUSHALL")
-
-
-async def cut_redis_listeners(battery):
-    battery.site.redis.say("CLIENT", "KILL", "TYPE", "pubsub")
-    await battery.heard_by_all("CLIENT KILL TYPE pubsub")
-
-
-async def cut_everybody_from_the_database(battery):
-    if connection.vendor == "postgresql":
-        raw().execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        await battery.heard_by_all("every backend terminated")
-
-
-async def kill_relay_while_redis_is_away(battery):
-    battery.site.redis.kill()
-    await kill_leading_relay(battery)
-    await kill_web_process(battery)
-    battery.site.redis.start()
-    await battery.heard_by_all("Redis back after both")
-
-
-FAULTS = [
-    kill_leading_relay,
-    kill_web_process,
-    restart_redis,
-    flush_redis,
-    cut_redis_listeners,
-    cut_everybody_from_the_database,
-    kill_relay_while_redis_is_away,
-]
+TABLE = os.environ.get("TOCSIN_BATTERY", "")  # where the table of the whole battery goes
+MANY, SILENT_S = 100, 8.0
 
 
 # --- The test -----------------------------------------------------------------------------------
@@ -165,37 +106,55 @@ async def ended(writers):
     return did, failed
 
 
+async def endures(battery, faults):
+    """Writers and clients through all of the faults; everything is as it must be at the end."""
+    writers, clients = [], battery.clients
+    try:
+        async with listening(clients):
+            writers += [battery.start_writer("orm", 1), battery.start_writer("sql", 2)]
+            await battery.heard_by_all("nothing, at the start")
+            await battery.goes_on()
+            await battery.heard_by_all("nothing")
+            for fault in faults:
+                await battery.goes_on()
+                await fault(battery)
+            await battery.goes_on()
+            did, failed = await ended(writers)
+            for client in clients:
+                client.restless = False
+            await converged(battery)
+    finally:
+        for writer in writers:
+            writer.close()
+    sys.stdout.write(f"{battery.report()}\nwrote {did}\nfailed {failed}\n")
+    wrong, readings = await wrongs(clients)
+    assert not wrong, "\n".join(wrong)
+    assert by_the_page(readings) == [reading.rows for reading in readings]
+    assert not [text for text in failed if "locked" in text]
+
+
 @pytest.mark.usefixtures("_reconnecting")
 async def test_chaos(tmp_path):
-    chance = random.Random(SEED)
     signed_in, probe_id = await in_database(world)
-    people = [user.pk for user, _ in signed_in]
     async with sites.running(tmp_path) as site:
-        clients = make_clients(site.port, signed_in, chance)
-        battery = Battery(site, clients, people, probe_id)
-        writers = []
-        try:
-            async with listening(clients):
-                writers += [battery.start_writer("orm", 1), battery.start_writer("sql", 2)]
-                await battery.heard_by_all("nothing, at the start")
-                await battery.goes_on()
-                await battery.heard_by_all("nothing")
-                for fault in FAULTS:
-                    await battery.goes_on()
-                    await fault(battery)
-                await battery.goes_on()
-                did, failed = await ended(writers)
-                for client in clients:
-                    client.restless = False
-                await converged(battery)
-        finally:
-            for writer in writers:
-                writer.close()
-        sys.stdout.write(f"{battery.report()}\nwrote {did}\nfailed {failed}\n")
-        wrong, readings = await wrongs(clients)
-        assert not wrong, "\n".join(wrong)
-        assert by_the_page(readings) == [reading.rows for reading in readings]
-        assert not [text for text in failed if "locked" in text]
+        clients = make_clients(site.ports, signed_in, random.Random(SEED))
+        people = [user.pk for user, _ in signed_in]
+        await endures(Battery(site, clients, people, probe_id), SHORT)
+
+
+@pytest.mark.skipif(
+    not TABLE, reason="many minutes: `make battery` asks for it and keeps its table"
+)
+@pytest.mark.usefixtures("_reconnecting")
+async def test_the_whole_battery(tmp_path):
+    signed_in, probe_id = await in_database(world)
+    extra = {"TOCSIN_PING_S": "3", "TOCSIN_PONG_S": "2"}
+    async with sites.running(tmp_path, linked=True, workers=(2, 2), **extra) as site:
+        chance = random.Random(SEED)
+        clients = make_clients(site.doors, signed_in, chance, number=MANY, silent_s=SILENT_S)
+        battery = Battery(site, clients, [user.pk for user, _ in signed_in], probe_id)
+        await endures(battery, WHOLE)
+    await asyncio.to_thread(Path(TABLE).write_text, battery.table())
 
 
 async def converged(battery):
@@ -204,4 +163,4 @@ async def converged(battery):
     await eventually(sites.handed_over, DEADLINE_S)
     top = sites.heads()
     await eventually(lambda: battery.standing(top), DEADLINE_S)
-    battery.felt.append(("writers stopped", time.time(), time.monotonic() - began))
+    battery.note("writers stopped", time.time(), time.monotonic() - began)

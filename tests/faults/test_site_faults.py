@@ -19,7 +19,7 @@ SHUTDOWN, FORCED, DENIED = 3001, 3503, 103
 
 async def battery_of(site, signed_in, probe_id):
     """Clients that stay, and everything they need."""
-    clients = make_clients(site.port, signed_in, random.Random(1))
+    clients = make_clients(site.ports, signed_in, random.Random(1))
     for client in clients:
         client.restless = False
     return Battery(site, clients, [user.pk for user, _ in signed_in], probe_id)

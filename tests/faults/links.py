@@ -1,0 +1,92 @@
+"""A line between two parts that can be cut, swallowed or slowed: a relay of bytes, in this loop."""
+
+import asyncio
+import contextlib
+import random
+
+SLICE, PAUSE_S = 7, (0.1, 0.5)
+BLOCK = 1 << 16
+
+
+class Link:
+    """From `listen` to `target`, each the path of a unix socket or a port of this machine."""
+
+    def __init__(self, listen, target):
+        self.listen, self._target = listen, target
+        self._lines = set()
+        self._chance = random.Random(0)
+        self._open = asyncio.Event()
+        self._open.set()
+        self._slow = False
+
+    async def start(self):
+        if isinstance(self.listen, int):
+            self._server = await asyncio.start_server(self._line, "127.0.0.1", self.listen)
+        else:
+            self._server = await asyncio.start_unix_server(self._line, self.listen)
+
+    async def stop(self):
+        self._server.close()
+        self.reset()
+
+    def reset(self):
+        """Every line that there is breaks; new ones are let through."""
+        for writer in self._lines:
+            writer.transport.abort()
+
+    def swallow(self):
+        """Nothing arrives any more, in either direction, and nobody is told."""
+        self._open.clear()
+
+    def slow(self):
+        """What is said arrives later, and a few bytes at a time."""
+        self._slow = True
+
+    def heal(self):
+        """As it was; lines on which something was swallowed are beyond help."""
+        swallowed = not self._open.is_set()
+        self._slow = False
+        self._open.set()
+        if swallowed:
+            self.reset()
+
+    async def _line(self, reader, writer):
+        self._lines.add(writer)
+        try:
+            there = await self._dial()
+        except OSError:
+            there = None
+        if there is not None:
+            self._lines.add(there[1])
+            both = self._copy(reader, there[1]), self._copy(there[0], writer)
+            await asyncio.gather(*both, return_exceptions=True)
+            self._hang_up(there[1])
+        self._hang_up(writer)
+
+    async def _dial(self):
+        await self._open.wait()
+        if isinstance(self._target, int):
+            return await asyncio.open_connection("127.0.0.1", self._target)
+        return await asyncio.open_unix_connection(self._target)
+
+    def _hang_up(self, writer):
+        self._lines.discard(writer)
+        writer.transport.abort()
+
+    async def _copy(self, reader, writer):
+        try:
+            while block := await reader.read(BLOCK):
+                await self._pass(block, writer)
+        finally:
+            with contextlib.suppress(OSError, RuntimeError):
+                writer.close()
+
+    async def _pass(self, block, writer):
+        size = len(block)
+        if self._slow:
+            size = SLICE
+            await asyncio.sleep(self._chance.uniform(*PAUSE_S))
+        for start in range(0, len(block), size):
+            await self._open.wait()
+            writer.write(block[start : start + size])
+            await writer.drain()
