@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 
-SLICE, PAUSE_S = 7, (0.1, 0.5)
+SLICE, SLICED, PAUSE_S = 7, 70, (0.1, 0.5)
 BLOCK = 1 << 16
 
 
@@ -82,11 +82,12 @@ class Link:
                 writer.close()
 
     async def _pass(self, block, writer):
-        size = len(block)
+        slices = [block]
         if self._slow:
-            size = SLICE
             await asyncio.sleep(self._chance.uniform(*PAUSE_S))
-        for start in range(0, len(block), size):
+            # more would measure this program alone
+            slices = [*(block[n : n + SLICE] for n in range(0, SLICED, SLICE)), block[SLICED:]]
+        for one in slices:
             await self._open.wait()
-            writer.write(block[start : start + size])
+            writer.write(one)
             await writer.drain()
