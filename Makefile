@@ -10,7 +10,7 @@ SETUP = $(if $(PYTHON),$(PYTHON),$(error Tocsin needs Python 3.11 or newer; none
 IN = .venv/bin/python
 
 .PHONY: help run setup setup-dev assets lock proto test check lint types imports sizes floors docs \
-	unit integration conformance conformance-server browser faults bench bench-smoke clean
+	unit integration conformance conformance-server browser faults soak bench bench-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -72,8 +72,11 @@ conformance-server: setup-dev ## the server for suites of other people's clients
 browser: setup-dev ## Chromium
 	@$(IN) -m tools.suite browser
 
-faults: setup-dev ## kill, flush, freeze: the short form
-	@$(IN) -m tools.suite faults
+faults: setup-dev ## kill, flush, freeze, cut, slow: the whole battery, and its table in the docs
+	@$(IN) -m tools.suite battery
+
+soak: setup-dev ## an hour of coming and going, with an eye on memory
+	@$(IN) -m tools.suite soak
 
 bench: setup-dev ## the measurements
 	@$(IN) -m bench

@@ -22,6 +22,7 @@ PYTHON = sys.executable
 CODE = ("project", "realtime", "tools", "tests", "bench")
 NOTHING_COLLECTED = 5
 SYSTEM = "postgresql-system"
+TABLE = "docs/explanation/reliability.md"
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,20 @@ TESTS = {
     "browser": [pytest("browser", "tests/browser", DJANGO_ALLOW_ASYNC_UNSAFE="true")],
     "faults": [
         pytest("faults on PostgreSQL", "tests/faults"),
-        pytest("faults on SQLite", "tests/faults", TOCSIN_TEST_DATABASE="sqlite"),
+        pytest(
+            "faults on SQLite", "tests/faults", "-m", "not either", TOCSIN_TEST_DATABASE="sqlite"
+        ),
     ],
 }
+# too long for every day; `faults` above is their short form
+LONG = {
+    "battery": [
+        pytest("battery", "tests/faults/test_chaos.py", "-s", "-k", "whole", TOCSIN_BATTERY=TABLE)
+    ],
+    "soak": [pytest("soak", "tests/faults/test_soak.py", "-s", TOCSIN_SOAK_S="3600")],
+}
 ALL = [*CHECK, *(leg for goal in TESTS if goal != "docs" for leg in TESTS[goal])]
-GOALS = {**CHECKS, "check": CHECK, **TESTS, "all": ALL}
+GOALS = {**CHECKS, "check": CHECK, **TESTS, **LONG, "all": ALL}
 
 
 def run(leg: Leg) -> Outcome:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import random
+import time
 
 SLICE, SLICED, PAUSE_S = 7, 70, (0.1, 0.5)
-BLOCK = 1 << 16
+BLOCK, DEPTH = 1 << 16, 64
 
 
 class Link:
@@ -71,23 +72,36 @@ class Link:
 
     def _hang_up(self, writer):
         self._lines.discard(writer)
-        writer.transport.abort()
+        if writer.get_extra_info("socket").fileno() >= 0:  # else it is closed already
+            writer.transport.abort()
 
     async def _copy(self, reader, writer):
+        under_way = asyncio.Queue(DEPTH)
         try:
-            while block := await reader.read(BLOCK):
-                await self._pass(block, writer)
+            await asyncio.gather(self._take(reader, under_way), self._give(under_way, writer))
         finally:
             with contextlib.suppress(OSError, RuntimeError):
                 writer.close()
 
-    async def _pass(self, block, writer):
-        slices = [block]
-        if self._slow:
-            await asyncio.sleep(self._chance.uniform(*PAUSE_S))
-            # more would measure this program alone
-            slices = [*(block[n : n + SLICE] for n in range(0, SLICED, SLICE)), block[SLICED:]]
-        for one in slices:
-            await self._open.wait()
-            writer.write(one)
-            await writer.drain()
+    async def _take(self, reader, under_way):
+        """Later, and not less at a time: what follows is under way meanwhile."""
+        while block := await reader.read(BLOCK):
+            late_s = self._chance.uniform(*PAUSE_S) if self._slow else 0
+            await under_way.put((time.monotonic() + late_s, block, self._slow))
+        await under_way.put((0, b"", False))
+
+    async def _give(self, under_way, writer):
+        while True:
+            due, block, slowly = await under_way.get()
+            if not block:
+                return
+            await asyncio.sleep(max(0, due - time.monotonic()))
+            for one in sliced(block) if slowly else [block]:
+                await self._open.wait()
+                writer.write(one)
+                await writer.drain()
+
+
+def sliced(block):
+    """In pieces at its beginning; more would measure this program alone."""
+    return [*(block[n : n + SLICE] for n in range(0, SLICED, SLICE)), block[SLICED:]]

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SEED = 20_261_124
 NEWEST = 200  # trades that a page starts from
 TABLE = os.environ.get("TOCSIN_BATTERY", "")  # where the table of the whole battery goes
+BEGIN, END = "<!-- the table of `make faults` -->", "<!-- its end -->"
 MANY, SILENT_S = 50, 8.0
 
 
@@ -155,7 +156,15 @@ async def test_the_whole_battery(tmp_path):
         clients = make_clients(site.doors, signed_in, chance, number=MANY, silent_s=SILENT_S)
         battery = Battery(site, clients, [user.pk for user, _ in signed_in], probe_id)
         await endures(battery, WHOLE)
-    await asyncio.to_thread(Path(TABLE).write_text, battery.table())
+    await asyncio.to_thread(keep, battery.table(), Path(TABLE))
+
+
+def keep(table, page):
+    """Put the table of a battery in the place of the one that the page has."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, behind = rest.partition(END)
+    assert end, f"{page} has no {BEGIN} … {END}"
+    page.write_text(f"{before}{begin}\n{table}{end}{behind}")
 
 
 async def converged(battery):
