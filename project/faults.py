@@ -46,14 +46,14 @@ async def _answer(
     supervisor: Supervisor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     fault, _, name = (await reader.readline()).decode().strip().partition(" ")
-    if name in supervisor.pids:
+    if fault in FAULTS and name in supervisor.pids:
         asyncio.get_running_loop().call_later(ANSWER_S, _hit, supervisor, fault, name)
     writer.write(" ".join(supervisor.pids).encode())
     writer.close()
 
 
 def _hit(supervisor: Supervisor, fault: str, name: str) -> None:
-    with contextlib.suppress(KeyError):  # it ended meanwhile
+    with contextlib.suppress(KeyError, ProcessLookupError):  # it ended meanwhile
         FAULTS[fault](supervisor, name)
 
 

@@ -20,7 +20,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from realtime.engine import keys, pages
+from realtime.engine import keys, pages, people
 from realtime.engine.models import ApiKey, Entry, Head, Namespace, Publication, RevokedToken
 from realtime.engine.topics import registry
 
@@ -191,10 +191,20 @@ class ApiKeyAdmin(ModelAdmin):
         return ", ".join(f"{prefix}…" for prefix in key.topics) or "all"
 
 
+class RevokedTokenForm(forms.ModelForm):
+    def clean_user(self) -> str:
+        """An id, also of somebody who is not here; a name would end nobody's tokens."""
+        said: str = self.cleaned_data["user"]
+        if (user_id := people.id_of_name(said)) not in {None, said}:
+            raise forms.ValidationError(f"{said} is a name: write {user_id}, the id of that user")
+        return said
+
+
 @admin.register(RevokedToken)
 class RevokedTokenAdmin(ModelAdmin):
     """A row ends tokens at once; without it those that are not over yet are good again."""
 
+    form = RevokedTokenForm
     fields = ("user", "token_id")
     list_display = ("user", "which", "revoked_at")
     search_fields = ("user", "token_id")

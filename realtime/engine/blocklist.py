@@ -42,7 +42,8 @@ def refused(vouchers: Iterable[VoucherT]) -> set[VoucherT]:
         by_user[voucher.token_user].append(voucher)
     if not by_user:
         return set()
-    rows = RevokedToken.objects.filter(user__in=by_user)
+    ids = {voucher.token_id for vouchers in by_user.values() for voucher in vouchers}
+    rows = RevokedToken.objects.filter(user__in=by_user, token_id__in=ids | {""})
     return {voucher for row in rows for voucher in by_user[row.user] if _ends(row, voucher)}
 
 

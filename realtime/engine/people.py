@@ -31,6 +31,13 @@ class Stranger(AnonymousUser):
         self.pk = self.id = user_id
 
 
+def id_of_name(name: str) -> str | None:
+    """The id of who signs in by this name; None: nobody does."""
+    model = get_user_model()
+    found = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()  # noqa: SLF001
+    return None if found is None else str(found.pk)
+
+
 def load_user(user_id: str) -> Any:
     """The person as the database has them now; the anonymous one for ``; None: there is none."""
     if not user_id:

@@ -218,6 +218,8 @@ def _read(payload: bytes) -> _Claims:
         claims = msgspec.json.decode(payload, type=_Claims)
     except (ValueError, RecursionError) as error:
         raise InvalidToken(f"the token's claims cannot be read: {error}") from error
+    if "\x00" in claims.sub + claims.jti:
+        raise InvalidToken("sub and jti must be texts that a database can keep")
     if settings.TOKEN_ISSUER not in {"", claims.iss}:
         raise InvalidToken("the token is from another issuer")
     audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud

@@ -233,6 +233,12 @@ def test_the_ctrl_k_search_finds_only_what_may_be_seen(client, operator):
 REVOKED = "/admin/engine/revokedtoken/"
 
 
+def test_a_name_in_place_of_an_id_ends_no_tokens_and_is_said_to_be_one(client, boss):
+    answer = client.post(f"{REVOKED}add/", {"user": boss.get_username(), "token_id": ""})
+    assert f"write {boss.pk}, the id of that user" in answer.content.decode()
+    assert not RevokedToken.objects.exists()
+
+
 def test_tokens_are_revoked_by_a_row_that_nobody_changes_and_given_back_without_it(client, boss):
     for words in ({"user": "7", "token_id": ""}, {"user": "8", "token_id": "3f2a"}):
         assert client.post(f"{REVOKED}add/", words).status_code == 302

@@ -246,6 +246,8 @@ def test_claims_nested_without_end_are_refused(claim):
     "claims",
     [
         {"sub": 42},
+        {"sub": "4\x002"},
+        {"jti": "4\x002"},
         {"sub": None},
         {"exp": None},
         {"exp": "1700000000"},
