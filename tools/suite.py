@@ -1,20 +1,28 @@
 """`make test` and its parts: every leg runs, then one summary; one failed leg fails the whole.
 
+Some run beside a longer one, as they mostly wait: what they print is shown when they have ended.
+
 Each pytest leg is a process of its own: it starts its own servers, and a synchronous Playwright
 keeps an event loop that no asynchronous test could share.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from project.servers import system_postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -23,16 +31,21 @@ CODE = ("project", "realtime", "tools", "tests", "bench")
 NOTHING_COLLECTED = 5
 SYSTEM = "postgresql-system"
 TABLE = "docs/explanation/reliability.md"
+_running: set[subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One command; of one that counts tests the summary shows the last line."""
+    """One command; of one that counts tests the summary shows the last line.
+
+    `beside`: it runs while the leg does that comes before it in the list, or before those like it.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     counts: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,9 +60,9 @@ def tool(name: str, *arguments: str, **environment: str) -> Leg:
     return Leg(name, (str(BIN / arguments[0]), *arguments[1:]), environment)
 
 
-def pytest(name: str, *arguments: str, **environment: str) -> Leg:
+def pytest(name: str, *arguments: str, beside: bool = False, **environment: str) -> Leg:
     command = (PYTHON, "-m", "pytest", "-q", "--durations=3", *arguments)
-    return Leg(name, command, environment, counts=True)
+    return Leg(name, command, environment, counts=True, beside=beside)
 
 
 def conformance(name: str, database: str, *suites: str) -> Leg:
@@ -63,6 +76,7 @@ OLDER = [
     pytest(
         f"integration on PostgreSQL {found.parent.name}",
         *(f"tests/integration/test_{name}.py" for name in SQL.split()),
+        beside=True,
         TOCSIN_TEST_DATABASE=SYSTEM,
     )
     for found in [system_postgresql()]
@@ -91,6 +105,7 @@ TESTS = {
             "integration on SQLite",
             "tests/integration",
             *("-m", "not either"),  # why these need no second run: pyproject.toml
+            beside=True,
             TOCSIN_TEST_DATABASE="sqlite",
         ),
         *OLDER,
@@ -118,9 +133,14 @@ ALL = [*CHECK, *(leg for goal in TESTS if goal != "docs" for leg in TESTS[goal])
 GOALS = {**CHECKS, "check": CHECK, **TESTS, **LONG, "all": ALL}
 
 
-def run(leg: Leg) -> Outcome:
+def say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def run(leg: Leg, show: Callable[[str], object] = say) -> Outcome:
     """Run with the output shown as it comes."""
-    print(f"\n── {leg.name}", flush=True)
+    show(f"\n── {leg.name}\n")
     began, last = time.monotonic(), ""
     with subprocess.Popen(  # noqa: S603
         leg.command,
@@ -131,19 +151,43 @@ def run(leg: Leg) -> Outcome:
         text=True,
         errors="replace",
     ) as process:
-        try:
-            for line in process.stdout or ():
-                sys.stdout.write(line)
-                sys.stdout.flush()
-                last = line.strip().strip("= ") or last
-        except KeyboardInterrupt:
-            process.terminate()  # its servers end with it
-            raise
+        _running.add(process)
+        for line in process.stdout or ():
+            show(line)
+            last = line.strip().strip("= ") or last
+    _running.discard(process)
     is_pytest = "pytest" in leg.command
     # an empty folder collects nothing: no test, no failure
     passed = process.returncode in ({0, NOTHING_COLLECTED} if is_pytest else {0})
     shown = last if leg.counts else ("ok" if passed else "FAILED")
     return Outcome(leg, passed, shown, time.monotonic() - began)
+
+
+def run_all(legs: list[Leg]) -> list[Outcome]:
+    """In the order of the list, but for those that run beside others."""
+    outcomes: list[Outcome] = []
+    while legs:
+        first, *rest = legs
+        beside = list(itertools.takewhile(lambda leg: leg.beside, rest))
+        legs = rest[len(beside) :]
+        with ThreadPoolExecutor() as pool:
+            ahead, behind = pool.submit(run, first), pool.submit(_run_unseen, beside)
+            try:
+                outcomes += [ahead.result(), *behind.result()]
+            except KeyboardInterrupt:
+                for process in list(_running):
+                    process.terminate()  # its servers end with it
+                raise
+    return outcomes
+
+
+def _run_unseen(legs: list[Leg]) -> list[Outcome]:
+    outcomes = []
+    for leg in legs:
+        said: list[str] = []
+        outcomes.append(run(leg, said.append))
+        say("".join(said))
+    return outcomes
 
 
 def summary(outcomes: list[Outcome]) -> str:
@@ -163,7 +207,7 @@ def main(goal: str) -> int:
     # stopped by whom it may: the leg that runs ends too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        outcomes = [run(leg) for leg in GOALS[goal]]
+        outcomes = run_all(GOALS[goal])
     except KeyboardInterrupt:
         print("\ninterrupted")
         return 130

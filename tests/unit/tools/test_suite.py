@@ -33,6 +33,19 @@ def test_everything_passed_is_said(goal, capsys):
     assert "everything passed" in capsys.readouterr().out
 
 
+def test_a_leg_runs_beside_the_one_before_it_and_is_shown_whole(goal, capsys, tmp_path):
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'done')!r}).exists():\n"
+    first = leg("first", f"{wait}    time.sleep(0.01)\nprint('over')")
+    code = f"import pathlib; print('one'); pathlib.Path({str(tmp_path / 'done')!r}).touch()"
+    second = Leg("second", (sys.executable, "-c", f"{code}; raise SystemExit(1)"), beside=True)
+    third = Leg("third", (sys.executable, "-c", "print('two')"), beside=True)
+    assert goal(first, second, third, leg("last", "")) == 1
+    said = capsys.readouterr().out
+    assert "── second\none\n" in said
+    assert "── third\ntwo\n" in said
+    assert "FAILED: second" in said
+
+
 def test_an_unknown_goal_is_an_error(capsys):
     assert suite.main("everything") == 2
     assert "known: " in capsys.readouterr().out
