@@ -66,7 +66,7 @@ class Doors:
     since: Callable[[str, Position, int], Awaitable[Page]]
     heads: Callable[[Iterable[str]], Awaitable[dict[str, Position]]]
     control_since: Callable[[int], Awaitable[Page]]
-    # these two: user, match, position, limit; and as words `vouched` (and `reverse`)
+    # these two: user, match, position, limit; and as words `vouched` (and `voucher`, `reverse`)
     open_topic: Callable[..., Awaitable[Opening]]
     excerpt: Callable[..., Awaitable[Excerpt]]
     authorise: Callable[[str, str], Awaitable[Authorisation]]

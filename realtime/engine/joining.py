@@ -146,8 +146,7 @@ class _Joining:
             return codes.Error.PERMISSION_DENIED
         if self._since and self._request.strict and not opening.recovered:
             return codes.Error.UNRECOVERABLE_POSITION
-        if self._member.voucher is None:
-            self._member.grant.answered(opening.covers)
+        self._member.grant.answered(opening.covers)
         reached = await self._hub.upkeep.control_reaches(opening.mark)
         if not reached or self._member.ended or not self._place(opening.position):
             return codes.Error.INTERNAL
@@ -175,7 +174,12 @@ class _Joining:
             if self._member.ended:
                 return None  # it has left meanwhile
             return await self._hub.doors.open_topic(
-                user, self._match, self._since, self._limit, vouched=self._member.vouched
+                user,
+                self._match,
+                self._since,
+                self._limit,
+                vouched=self._member.vouched,
+                voucher=self._member.voucher,
             )
 
     def _place(self, top: Position) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from realtime.engine import history, people, pool, topics, wire
+from realtime.engine import blocklist, history, people, pool, topics, wire
 from realtime.engine.exceptions import EpochChanged, TocsinError
 from realtime.protocol.messages import Position, Publication
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from realtime.engine.blocklist import Voucher
     from realtime.engine.topics import Match, Topic
 
 # above any offset
@@ -71,17 +72,25 @@ class ForeignQuery(TocsinError):  # noqa: N818  (says what was done)
 
 
 def open_topic(
-    user_id: str, match: Match, position: Position | None, limit: int, *, vouched: bool = False
+    user_id: str,
+    match: Match,
+    position: Position | None,
+    limit: int,
+    *,
+    vouched: bool = False,
+    voucher: Voucher | None = None,
 ) -> Opening:
     """May this user subscribe, and what do they start from: one database snapshot for all of it.
 
     `position`: where the subscriber wants to continue; where the log cannot take them on, and
-    without it, they get the rows as they are now. `vouched`: a token has said yes.
+    without it, they get the rows as they are now. `vouched`: the rule is not asked. `voucher`: the
+    token that said yes in its place, unless it was revoked.
     """
     with one_instant(connections[DEFAULT_DB_ALIAS]):
         page = history.since(match.topic, position or Position("", 0), limit if position else 0)
         user = people.load_user(user_id)
-        if user is None or not (vouched or topics.authorise_now(user, match)):
+        revoked = voucher is not None and blocklist.refused([voucher])
+        if user is None or revoked or not (vouched or topics.authorise_now(user, match)):
             return Opening(allowed=False, covers=page.control, position=page.position, mark=0)
         recovered = position is not None and page.whole and page.complete
         if position and topics.keeps_newest(match.declaration):

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 from django.db import connections
 
-from realtime.engine import history, openings, people, topics
+from realtime.engine import blocklist, history, openings, people, topics
 from realtime.engine.exceptions import EpochChanged
 from realtime.engine.history import Page
+from realtime.engine.members import Credential
 from realtime.engine.openings import Excerpt, ForeignQuery
 from realtime.engine.people import Stranger
 from realtime.protocol.messages import Position, Publication
@@ -104,6 +105,19 @@ def test_the_right_is_asked_for_at_the_same_instant(log, user, topic, vouched, a
     assert (found.allowed, found.covers, found.position) == (allowed, 7, TOP)
     refused = not allowed
     assert refused is (found.mark == 0)
+
+
+def test_a_token_opens_until_it_is_revoked_and_that_is_asked_at_the_same_instant(log, monkeypatch):
+    good, revoked = (Credential(token_user="ada", token_id=name) for name in ("good", "revoked"))
+
+    def refused(vouchers):
+        assert log.inside
+        return {revoked} & set(vouchers)
+
+    monkeypatch.setattr(blocklist, "refused", refused)
+    assert opened("journal:closed", vouched=True, voucher=good).allowed
+    found = opened("journal:closed", vouched=True, voucher=revoked)
+    assert (found.allowed, found.covers) == (False, 7)
 
 
 @pytest.mark.parametrize(

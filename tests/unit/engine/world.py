@@ -199,10 +199,11 @@ class World:
     def allowed(self, user):
         return user not in self.denied
 
-    async def open_topic(self, user, match, position, limit, *, vouched=False):
+    async def open_topic(self, user, match, position, limit, *, vouched=False, voucher=None):
         def look():
             covers = len(self.control_log)
-            if not (vouched or self.allowed(user)):
+            revoked = voucher is not None and voucher.token_id in self.gone
+            if revoked or not (vouched or self.allowed(user)):
                 return Opening(False, covers, Position(self.epoch, self.top), 0)
             top = Position(self.epoch, self.top)
             if position is not None:
