@@ -121,6 +121,32 @@ async def test_a_snapshot_and_what_follows_it_are_a_fresh_read():
     assert unfiltered
 
 
+async def test_the_floor_waits_for_the_newest_transaction_though_none_has_ended_since(monkeypatch):
+    """Its xid is above all that a snapshot knows of: the highest that has ended, and one."""
+    monkeypatch.setattr(floor, "EVERY_S", 0.0)
+    looks = []
+    monkeypatch.setattr(Floor, "found_nothing", seen(Floor.found_nothing, looks))
+    async with relaying():
+        await eventually(lambda: looks)
+        late = raw()
+        late.execute("BEGIN")
+        late.execute("UPDATE checked SET version = 1 WHERE key = '1'")
+        write(late, TOPIC, {"version": 1})
+        before = len(looks)
+        await eventually(lambda: len(looks) > before + 20)
+        late.execute("COMMIT")
+        await eventually(is_empty)
+    assert [row[0] for row in ask("SELECT key FROM tocsin_log")] == ["1"]
+
+
+def seen(function, calls):
+    def call(self):
+        calls.append(self.value)
+        function(self)
+
+    return call
+
+
 async def test_a_floor_under_the_outbox_leaves_nothing_behind(monkeypatch):
     monkeypatch.setattr(floor, "EVERY_S", 0.0)
     promotions = []

@@ -39,8 +39,8 @@ class Floor:
                 self.value = 0
             elif last > self.value:
                 # in a later statement than the sequence was read in
-                self._candidate = last, desk.ask("xmax")[0][0]
-        elif desk.ask("settled", xmax=self._candidate[1])[0][0]:
+                self._candidate = last, desk.ask("xid")[0][0]
+        elif desk.ask("settled", xid=self._candidate[1])[0][0]:
             self._settled, self._candidate = self._candidate[0], None
 
     def found_nothing(self) -> None:

@@ -15,7 +15,7 @@ POSTGRESQL_ONLY = {
     "probe",
     "prepared",
     "settled",
-    "xmax",
+    "xid",
     "try_lock",
     "unlock",
     "relays",

@@ -1,1 +1,2 @@
-SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %(xmax)s::xid8
+-- Whether all transactions with ids below this one, which has ended, have ended.
+SELECT pg_snapshot_xmin(pg_current_snapshot()) >= %(xid)s::xid8

@@ -1,1 +1,0 @@
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text
