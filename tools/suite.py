@@ -98,7 +98,6 @@ CHECKS = {
 CHECK = [leg for legs in CHECKS.values() for leg in legs]
 TESTS = {
     "docs": [pytest("docs", "tests/unit", "-k", "documented", TOCSIN_TEST_DATABASE="sqlite")],
-    "unit": [pytest("unit", "tests/unit")],
     "integration": [
         pytest("integration on PostgreSQL", "tests/integration"),
         pytest(
@@ -110,6 +109,7 @@ TESTS = {
         ),
         *OLDER,
     ],
+    "unit": [pytest("unit", "tests/unit", beside=True)],
     "conformance": [
         conformance("conformance on PostgreSQL", "postgresql", "python", "javascript"),
         conformance("conformance on SQLite", "sqlite", "python-live", "javascript"),
