@@ -29,8 +29,6 @@ from tests.realtime import Client, Socket, in_database
 
 GONE = Disconnect.FORCE.number
 CUT = Unsubscribe.SERVER.number
-# the mark is what makes pytest have a database; all that happens here has lines of its own
-pytestmark = pytest.mark.django_db
 UNAUTHORIZED, DENIED = 101, 103
 OPEN, PRIVATE, ITEMS = "door:any", "$secret:door", "items:open"
 SECRET = "a secret that is long enough for any test"
@@ -320,7 +318,7 @@ def site(request, tmp_path_factory, django_db_setup, django_db_blocker):
                 yield runner.run(running.__aenter__())
             finally:
                 runner.run(running.__aexit__(None, None, None))
-                call_command("flush", interactive=False)
+                call_command("flush", interactive=False, reset_sequences=False)
                 live.empty()
 
 
