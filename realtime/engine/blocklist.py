@@ -8,26 +8,14 @@ than any moment.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from realtime.engine.models import RevokedToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-class Voucher(Protocol):
-    """What a token says of itself. `issued_at`: unix seconds."""
-
-    @property
-    def token_user(self) -> str: ...
-    @property
-    def token_id(self) -> str: ...
-    @property
-    def issued_at(self) -> float | None: ...
-
-
-VoucherT = TypeVar("VoucherT", bound=Voucher)
+    from realtime.engine.members import Credential
 
 
 def revoke(user: str, token_id: str = "") -> RevokedToken:
@@ -35,8 +23,8 @@ def revoke(user: str, token_id: str = "") -> RevokedToken:
     return RevokedToken.objects.create(user=user, token_id=token_id)
 
 
-def refused(vouchers: Iterable[VoucherT]) -> set[VoucherT]:
-    """Those of them that were revoked; one question for all, none for none."""
+def refused(vouchers: Iterable[Credential]) -> set[Credential]:
+    """Those of them, each a token, that were revoked; one question for all, none for none."""
     by_user = defaultdict(list)
     for voucher in vouchers:
         by_user[voucher.token_user].append(voucher)
@@ -47,7 +35,7 @@ def refused(vouchers: Iterable[VoucherT]) -> set[VoucherT]:
     return {voucher for row in rows for voucher in by_user[row.user] if _ends(row, voucher)}
 
 
-def _ends(row: RevokedToken, voucher: Voucher) -> bool:
+def _ends(row: RevokedToken, voucher: Credential) -> bool:
     if row.token_id:
         return row.token_id == voucher.token_id
     return voucher.issued_at is None or voucher.issued_at <= row.revoked_at.timestamp()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from realtime.engine.blocklist import Voucher
+    from realtime.engine.members import Credential
     from realtime.engine.topics import Match, Topic
 
 # above any offset
@@ -78,7 +78,7 @@ def open_topic(
     limit: int,
     *,
     vouched: bool = False,
-    voucher: Voucher | None = None,
+    voucher: Credential | None = None,
 ) -> Opening:
     """May this user subscribe, and what do they start from: one database snapshot for all of it.
 
