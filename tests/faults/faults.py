@@ -9,11 +9,11 @@ import os
 import signal
 
 import psycopg
-from django.db import connection, connections
+from django.db import connection
 
 from tests.faults import site as sites
 from tests.faults.battery import DEADLINE_S
-from tests.live import ask, eventually, raw
+from tests.live import ask, close_programs, eventually, raw
 
 FROZEN_S = 10.0
 HOUR_S = 3600
@@ -157,18 +157,13 @@ def _postgresql_is_back():
 async def exhaust_connections(battery):
     if connection.vendor != "postgresql":
         return
-    parameters = connections["default"].get_connection_params()
-    for name in ("cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
-    taken = []
     try:
         with contextlib.suppress(psycopg.OperationalError):
             while True:
-                taken.append(psycopg.connect(**parameters))
+                raw()
         await asyncio.sleep(FROZEN_S / 2)
     finally:
-        for one in taken:
-            one.close()
+        close_programs()
     await battery.heard_by_all("no connection left for 5 s")
 
 

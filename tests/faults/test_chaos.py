@@ -144,9 +144,7 @@ async def test_chaos(tmp_path):
         await endures(Battery(site, clients, people, probe_id), SHORT)
 
 
-@pytest.mark.skipif(
-    not TABLE, reason="many minutes: `make battery` asks for it and keeps its table"
-)
+@pytest.mark.skipif(not TABLE, reason="many minutes: `make faults` asks for it and keeps its table")
 @pytest.mark.usefixtures("_reconnecting")
 async def test_the_whole_battery(tmp_path):
     signed_in, probe_id = await in_database(world)
