@@ -106,7 +106,9 @@ async def test_a_method_that_fails_or_lasts_too_long_is_an_error_for_now(functio
     assert metrics.RPC_FAILED._value.get() == before + 1
 
 
-async def test_however_much_one_person_calls_the_others_are_answered(monkeypatch):
+@pytest.fixture
+def waiting(monkeypatch):
+    """The method m keeps its thread until it may go on; who is inside of it. And another method."""
     monkeypatch.setattr(people, "load_user", people.Stranger)
     going, inside = threading.Event(), []
 
@@ -116,6 +118,11 @@ async def test_however_much_one_person_calls_the_others_are_answered(monkeypatch
 
     declare(wait)
     declare(said, "other")
+    return going, inside
+
+
+async def test_however_much_one_person_calls_the_others_are_answered(waiting):
+    going, inside = waiting
     flood = [asyncio.create_task(rpc.answer("5", f"c-{n}", "m", None)) for n in range(20)]
     try:
         await eventually(lambda: len(inside) >= settings.RPC_THREADS // 2)
@@ -126,16 +133,8 @@ async def test_however_much_one_person_calls_the_others_are_answered(monkeypatch
     assert await asyncio.gather(*flood) == [Returned("null")] * 20
 
 
-async def test_a_call_that_is_given_up_takes_no_more_threads_while_it_goes_on(monkeypatch):
-    monkeypatch.setattr(people, "load_user", people.Stranger)
-    going, inside = threading.Event(), []
-
-    def wait(call):
-        inside.append(call.user.pk)
-        assert going.wait(60)
-
-    declare(wait)
-    declare(said, "other")
+async def test_a_call_that_is_given_up_takes_no_more_threads_while_it_goes_on(waiting):
+    going, inside = waiting
     try:
         with settings.override(RPC_S=0.2):
             for _ in range(3):
