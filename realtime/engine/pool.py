@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
-from django.db import connections
+from django.db import connections, reset_queries
 
 from realtime.engine.conf import settings
 
@@ -38,9 +38,16 @@ def awaitable(
     first: one that died with the database heals at the next call.
     """
 
+    def forgetful(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            # where DEBUG is on, Django keeps every query until the next request: here is none
+            reset_queries()
+
     @functools.wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        ask = database_sync_to_async(function, thread_sensitive=False, executor=_executor(threads))
+        ask = database_sync_to_async(forgetful, thread_sensitive=False, executor=_executor(threads))
         answer: R = await ask(*args, **kwargs)
         return answer
 
