@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from realtime.engine import entering, publishing, rpc, tokens, topics, wire
+from realtime.engine import entering, passing, publishing, rpc, tokens, topics, wire
 from realtime.engine.conf import VERSION, settings
 from realtime.engine.envelope import Passing
 from realtime.engine.limits import Bucket, size_of
@@ -89,14 +89,18 @@ class Answers:
             await publishing.numbered(match.topic, put.unnumbered)
         return messages.Published()
 
-    async def _passed(self, match: Match, passing: Passing) -> Found:
+    async def _passed(self, match: Match, message: Passing) -> Found:
         """Publish what no log keeps."""
         async with self._publishing:
             async with self._reader.turns.one():
-                allowed = await publishing.amay_publish(self._reader.person.user, match)
-            if not allowed:
+                seen = await publishing.amay_pass(self._reader.person.user, match)
+            if seen is None:
                 return Error.PERMISSION_DENIED
-            sent = await self._hub.doors.broker.send(match.topic, passing)
+            mark = await passing.mark(seen)
+            if mark is None:
+                return Error.INTERNAL
+            message = msgspec.structs.replace(message, mark=mark)
+            sent = await self._hub.doors.broker.send(match.topic, message)
             return messages.Published() if sent else Error.INTERNAL
 
     def _info(self, topic: str) -> messages.ClientInfo:

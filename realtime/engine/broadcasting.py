@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtime.engine import placing, requests, topics, wire
+from realtime.engine import passing, placing, requests, topics, wire
 from realtime.engine.conf import settings
 from realtime.engine.envelope import Passing
 from realtime.engine.exceptions import BadRequest, NotAvailable, TocsinError, Unavailable
@@ -47,8 +47,8 @@ class Said:
             raise BadRequest(f'"{match.topic}" takes JSON alone')
         return kept
 
-    def passing(self, topic: str) -> Passing:
-        return Passing(topic, self.text or "", self.about, self.blob)
+    def passing(self, topic: str, mark: int) -> Passing:
+        return Passing(topic, self.text or "", self.about, self.blob, mark)
 
 
 async def broadcast(
@@ -63,11 +63,14 @@ async def broadcast(
     kept, passed, refused = _sorted(said, names, allowed)
     placed = iter(await placing.aplace(kept, said.text or "", said.about, word) if kept else [])
     fresh = await placing.aclaim(passed, word) if word and passed else None
+    mark = await passing.mark(await passing.alook()) if passed else None
     for name in passed if fresh is None else fresh:
-        if not await broker.send(name, said.passing(name)):
+        if mark is None:
+            refused[name] = Unavailable("the relay does not number the revocations before it")
+        elif not await broker.send(name, said.passing(name, mark)):
             refused[name] = Unavailable("nobody was reached")
-            if word is not None:
-                await placing.adisclaim(name, word)
+        if name in refused and word is not None:
+            await placing.adisclaim(name, word)
     return [refused.get(n) or (next(placed) if n in kept else Placed(n)) for n in names]
 
 

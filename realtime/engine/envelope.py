@@ -47,12 +47,16 @@ class Echo(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Passing(Struct, frozen=True, array_like=True, tag=3):
-    """A publication that no log keeps: JSON text, or `blob`, bytes that are none."""
+    """A publication that no log keeps: JSON text, or `blob`, bytes that are none.
+
+    `mark`: the revocations that it comes after.
+    """
 
     topic: str
     data: str
     about: str | None = None
     blob: bytes | None = None
+    mark: int = 0
 
 
 class Movement(Struct, frozen=True, array_like=True, tag=4):

@@ -11,9 +11,10 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from realtime.engine.frames import Pushes, Saying, Slot
+from realtime.engine.aside import Aside
+from realtime.engine.frames import Pushes, Slot
 from realtime.engine.ring import Ring, newest_of_each_key, pack, runs
-from realtime.protocol.messages import JoinPush, LeavePush, Position, Publication
+from realtime.protocol.messages import Position, Publication
 from realtime.protocol.recovery import Verdict, judge
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Feed:
         self.moved: list[Callable[[], None]] = []
         self._most, self._most_bytes = most, most_bytes
         self._live: dict[Member, None] = {}
+        self.aside = Aside(topic, self.members, most)
         self._clear()
 
     def _clear(self) -> None:
         self.ring = Ring(0, self._most, self._most_bytes)
         self.waiting: deque[Publication] = deque()
+        self.aside.clear()
         self.tail = 0
         self._mark = 0
         self._heard = 0
@@ -93,7 +96,7 @@ class Feed:
     @property
     def wanted_mark(self) -> int:
         """The revocations up to here must be handled before all that waits may go out."""
-        return self.waiting[-1].mark if self.waiting else 0
+        return max(self.waiting[-1].mark if self.waiting else 0, self.aside.wanted_mark)
 
     @property
     def full(self) -> bool:
@@ -225,28 +228,6 @@ class Feed:
                 member.hand(pushes)
         if wanted[-1:] != slots[-1:]:
             member.based = False  # the next difference would be to one that it did not get
-
-    def pass_on(self, publication: Publication) -> list[Member]:
-        """One that no log keeps: to whoever is there now; gives those that can wait no more."""
-        slot = Slot(self.topic, publication)
-        return self._tell([m for m in self.members if m.wanted([slot])], Pushes([slot]))
-
-    def announce(self, push: JoinPush | LeavePush) -> list[Member]:
-        """Tell those who asked for it who came or went; who went hears nothing of it."""
-        return self._tell([m for m in self.members if m.join_leave], Saying(push))
-
-    def _tell(self, members: list[Member], what: Pushes | Saying) -> list[Member]:
-        full = []
-        for member in members:
-            if not member.joined:
-                continue
-            if member.clear and not member.kept:
-                member.pass_on(what)
-            elif len(member.kept) < self._most:
-                member.kept.append(what)
-            else:
-                full.append(member)
-        return full
 
     def deliver(self) -> bool:
         """Push what is new to the next slice of live members; True while some are left.

@@ -27,7 +27,6 @@ from realtime.engine.rights import Rights
 from realtime.engine.tasks import Tasks
 from realtime.engine.upkeep import Upkeep
 from realtime.protocol.codes import Disconnect, Unsubscribe
-from realtime.protocol.messages import JoinPush, LeavePush, Publication
 
 if TYPE_CHECKING:
     from realtime.engine.doors import Doors, Tuning
@@ -194,11 +193,11 @@ class Hub:
             case Reset():
                 feed.dirty = True  # the log says whether there is a new epoch
                 self.advance(feed)
-            case Passing(data=data, about=about, blob=blob):
-                self._give_up(feed.pass_on(Publication(0, data, None, "p", 0, 0, about, blob)))
-            case Movement(topic=topic, came=came, info=info):
-                push = JoinPush(topic, info) if came else LeavePush(topic, info)
-                self._give_up(feed.announce(push))
+            case Passing():
+                feed.aside.put(message)
+                self.advance(feed)
+            case Movement():
+                self._give_up(feed.aside.announce(message))
 
     def _give_up(self, members: list[Member]) -> None:
         """They were held too long for what no log keeps: they are told."""
@@ -214,6 +213,7 @@ class Hub:
         self._pump(feed)
 
     def _pump(self, feed: Feed) -> None:
+        self._give_up(feed.aside.pass_on(self.control_offset))
         feed.release(self.control_offset)
         while feed.deliver():
             feed.release(self.control_offset)

@@ -1,6 +1,6 @@
 """What clients publish: by right of the topic's `allows_publish`, into the log like every change.
 
-A topic that keeps nothing is passed on without the database, after the question about the right.
+A topic that keeps nothing is passed on by Redis alone, after the question about the right.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import structlog
 from django.db import Error as DatabaseError
 
-from realtime.engine import history, outbox, people, pool, topics
+from realtime.engine import history, outbox, passing, people, pool, topics
 from realtime.engine.conf import settings
 
 if TYPE_CHECKING:
     from realtime.engine.outbox import Unnumbered
+    from realtime.engine.passing import Seen
     from realtime.engine.topics import Match
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,11 @@ def publish_for(user_id: str, match: Match, data: str, about: str | None) -> Put
     return Put(allowed=True, unnumbered=outbox.put(match.topic, data, about))
 
 
+def may_pass(user_id: str, match: Match) -> Seen | None:
+    """None if the user may not publish; else the revocations that it comes after."""
+    return passing.look() if may_publish(user_id, match) else None
+
+
 async def numbered(topic: str, put: Unnumbered) -> bool:
     """Wait until the log has it, at most PENDING_WAIT_S; committed it is in any case.
 
@@ -68,5 +74,5 @@ async def numbered(topic: str, put: Unnumbered) -> bool:
     return False
 
 
-amay_publish = pool.awaitable(may_publish)
+amay_pass = pool.awaitable(may_pass)
 apublish_for = pool.awaitable(publish_for)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.db import SessionStore
 
 from realtime.engine.broker import Broker
 from realtime.engine.conf import settings
@@ -62,3 +63,22 @@ async def test_what_may_not_be_published_leaves_nothing(key):
         said = await client.ask(publish={"channel": "talk:closed", "data": 1})
         assert said["error"]["code"] == 103
         assert await history(client, "talk:closed") == []
+
+
+@pytest.mark.postgresql
+async def test_what_no_log_keeps_is_not_passed_on_ahead_of_a_revocation(key):
+    grace = await in_database(get_user_model().objects.create_user, "grace", password="grace")
+    gone = await in_database(realtime.sign_in, grace)
+    async with running_hub(), connected(key) as client, connected(gone) as revoked:
+        for one in (client, revoked):
+            await one.subscribe("room:any")
+        await in_database(SessionStore(gone).flush)
+        say = {"channel": "room:any", "data": 1}
+        with settings.override(PENDING_WAIT_S=0.05):
+            said = await client.ask(publish=say)
+        assert said["error"]["code"] == 100
+        async with live.relaying(Broker()):
+            assert (await client.ask(publish=say))["publish"] == {}
+            await client.until(lambda: client.publications("room:any"))
+            await revoked.ended()
+        assert revoked.publications("room:any") == []

@@ -14,6 +14,7 @@ from realtime.engine.envelope import Passing
 from realtime.engine.exceptions import EpochChanged, Unavailable
 from realtime.engine.openings import Excerpt
 from realtime.engine.outbox import Unnumbered
+from realtime.engine.passing import Seen
 from realtime.engine.publishing import Put
 from realtime.protocol.codes import Disconnect, Error
 from realtime.protocol.commands import Publish, Rpc
@@ -57,13 +58,13 @@ def desk(monkeypatch):
         return Put(True, desk.unnumbered)
 
     async def may(user, match):
-        return desk.allowed
+        return Seen(0) if desk.allowed else None
 
     async def numbered(topic, entry):
         desk.awaited.append((topic, entry))
 
     monkeypatch.setattr(publishing, "apublish_for", put)
-    monkeypatch.setattr(publishing, "amay_publish", may)
+    monkeypatch.setattr(publishing, "amay_pass", may)
     monkeypatch.setattr(publishing, "numbered", numbered)
     return desk
 

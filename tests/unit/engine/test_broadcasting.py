@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from realtime.engine import broadcasting, placing, requests, topics
+from realtime.engine import broadcasting, passing, placing, requests, topics
 from realtime.engine.broadcasting import Said
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import BadRequest, NotAvailable, UnknownTopic
+from realtime.engine.passing import Seen
 from realtime.engine.placing import Placed
 from realtime.protocol.messages import Position
 
@@ -24,9 +25,14 @@ class Outside:
     def __init__(self):
         self.kept, self.sent, self.deaf = [], [], set()
         self.words, self.taken_back = set(), []
+        self.seen, self.marks = Seen(0), []
 
-    async def send(self, name, passing):
-        self.sent.append((name, passing.data, passing.blob))
+    async def look(self):
+        return self.seen
+
+    async def send(self, name, message):
+        self.sent.append((name, message.data, message.blob))
+        self.marks.append(message.mark)
         return name not in self.deaf
 
     async def place(self, names, data, about, word):
@@ -49,6 +55,7 @@ def outside(monkeypatch):
     monkeypatch.setattr(placing, "aplace", outside.place)
     monkeypatch.setattr(placing, "aclaim", outside.claim)
     monkeypatch.setattr(placing, "adisclaim", outside.disclaim)
+    monkeypatch.setattr(passing, "alook", outside.look)
     return outside
 
 
@@ -109,6 +116,21 @@ async def test_who_is_not_reached_is_told_of_and_the_others_have_it(outside):
     assert outside.taken_back == []
 
 
+async def test_it_carries_the_mark_of_the_revocations_before_it(outside):
+    outside.seen = Seen(7)
+    await broadcast(outside, PASSED, KEPT, "room:2")
+    assert outside.marks == [7, 7]
+
+
+async def test_it_is_not_sent_ahead_of_a_revocation_that_has_no_number_yet(outside):
+    outside.seen = Seen(7, frozenset([3]))
+    with settings.override(PENDING_WAIT_S=0.0):
+        found = await broadcast(outside, PASSED, KEPT, data=1, idempotency_key="once")
+    assert answers(found)[1:] == [KEPT]
+    assert "revocations" in str(found[0])
+    assert (outside.sent, outside.taken_back) == ([], [PASSED])
+
+
 async def test_what_was_said_before_is_sent_again_only_where_it_came_to_nothing(outside):
     outside.deaf.add("room:2")
     said = {"data": 1, "idempotency_key": "once"}
@@ -150,7 +172,7 @@ def test_versions_are_not_kept_here():
 
 def test_tags_go_with_it():
     said = Said(request(PASSED, data=1, tags={"lang": "de"}))
-    assert json.loads(said.passing(PASSED).about) == {"tags": {"lang": "de"}}
+    assert json.loads(said.passing(PASSED, 0).about) == {"tags": {"lang": "de"}}
 
 
 def test_a_size_is_counted_in_bytes():

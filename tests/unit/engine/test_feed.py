@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from realtime.engine.envelope import Movement, Passing
 from realtime.engine.feed import SLICE, Broken, Feed, MarkFell
 from realtime.engine.frames import Form, Style
 from realtime.engine.history import Page
@@ -11,7 +12,7 @@ from realtime.engine.members import Grant, Member, nobody
 from realtime.protocol import filters
 from realtime.protocol.codec import text
 from realtime.protocol.commands import Node
-from realtime.protocol.messages import ClientInfo, JoinPush, LeavePush, Position, Publication
+from realtime.protocol.messages import ClientInfo, Position, Publication
 from tests.frames import Undelta, replies
 from tests.unit.engine.world import offsets_in
 
@@ -73,6 +74,11 @@ def listen(feed):
 def deliver(feed):
     while feed.deliver():
         pass
+
+
+def pass_on(feed, publication):
+    feed.aside.put(Passing(feed.topic, publication.data, publication.about))
+    return feed.aside.pass_on(0)
 
 
 def test_what_is_next_is_delivered_and_what_was_seen_is_not(feed):
@@ -309,7 +315,7 @@ def test_what_is_kept_nowhere_goes_to_whoever_is_there_now(feed):
     here, held, coming = listen(feed), listen(feed), listen(feed)
     held.member.grant.raise_to(5)
     coming.member.joined = False
-    feed.pass_on(pub(0))
+    pass_on(feed, pub(0))
     assert (here.offsets, held.offsets, coming.offsets) == ([0], [], [])
 
 
@@ -317,7 +323,7 @@ def test_only_who_asked_for_it_hears_who_comes_and_goes(feed):
     curious, other, held = listen(feed), listen(feed), listen(feed)
     curious.member.join_leave = held.member.join_leave = True
     held.member.grant.raise_to(5)
-    feed.announce(JoinPush("t:1", ClientInfo("someone", "7")))
+    feed.aside.announce(Movement("t:1", True, ClientInfo("someone", "7")))
     assert [len(listener.packets) for listener in (curious, other, held)] == [1, 0, 0]
 
 
@@ -414,7 +420,7 @@ def test_what_no_log_keeps_is_the_base_of_no_difference(feed):
     listener = listen(feed)
     listener.member.deltas = True
     tell(feed, 1, 2)
-    feed.pass_on(pub(0, data='{"in":"between"}'))
+    pass_on(feed, pub(0, data='{"in":"between"}'))
     tell(feed, 3, 4)
     assert data_heard(listener) == [SAID[1], SAID[2], '{"in":"between"}', SAID[3], SAID[4]]
 
@@ -429,8 +435,8 @@ def test_who_filters_hears_what_it_wants_and_stands_where_all_stand(feed):
     one.member.filter = filters.build(Node(key="lang", cmp="eq", val="de"))
     feed.hear(EPOCH, [with_tags(1, lang="en"), with_tags(2, lang="de"), with_tags(3)], 0)
     deliver(feed)
-    feed.pass_on(with_tags(0, lang="en"))
-    feed.pass_on(with_tags(0, lang="de"))
+    pass_on(feed, with_tags(0, lang="en"))
+    pass_on(feed, with_tags(0, lang="de"))
     assert one.offsets == [2, 0]
     assert one.member.offset == other.member.offset == 3
     assert other.offsets == [1, 2, 3, 0, 0]
@@ -441,12 +447,12 @@ def test_one_that_is_held_hears_afterwards_what_no_log_keeps(feed):
     coming.member.joined = False
     listener.member.grant.raise_to(1)
     feed.hold(listener.member)
-    assert feed.pass_on(pub(0, data="1")) == []
+    assert pass_on(feed, pub(0, data="1")) == []
     assert listener.frames == []
     listener.member.grant.answered(1)
-    feed.pass_on(pub(0, data="2"))
+    pass_on(feed, pub(0, data="2"))
     feed.go(listener.member)
-    feed.pass_on(pub(0, data="3"))
+    pass_on(feed, pub(0, data="3"))
     assert [push["pub"]["data"] for push in heard(listener)] == [1, 2, 3]
     assert coming.frames == []
 
@@ -455,7 +461,7 @@ def test_one_that_is_held_for_too_much_is_to_be_told(feed):
     listener = listen(feed)
     listener.member.grant.raise_to(1)
     feed.hold(listener.member)
-    full = [feed.pass_on(pub(0, data=str(n))) for n in range(9)]
+    full = [pass_on(feed, pub(0, data=str(n))) for n in range(9)]
     assert full == [[]] * 8 + [[listener.member]]
 
 
@@ -463,8 +469,8 @@ def test_one_that_ends_hears_no_more_of_what_was_kept_for_it(feed):
     listener = listen(feed)
     listener.member.grant.raise_to(1)
     feed.hold(listener.member)
-    feed.pass_on(pub(0, data="1"))
-    feed.pass_on(pub(0, data="2"))
+    pass_on(feed, pub(0, data="1"))
+    pass_on(feed, pub(0, data="2"))
     listener.stop_after = 1
     listener.member.grant.answered(1)
     feed.go(listener.member)
@@ -477,8 +483,8 @@ def test_who_comes_and_goes_is_told_as_it_is_said_on_the_wire(feed):
     curious.member.join_leave = True
     curious.member.deltas = True
     info = ClientInfo("c1", "5")
-    feed.announce(JoinPush("t:1", info))
-    feed.announce(LeavePush("t:1", info))
+    feed.aside.announce(Movement("t:1", True, info))
+    feed.aside.announce(Movement("t:1", False, info))
     said = {"info": {"client": "c1", "user": "5"}}
     assert heard(curious) == [{"channel": "t:1", "join": said}, {"channel": "t:1", "leave": said}]
     assert other.frames == []

@@ -152,11 +152,11 @@ def _lively(monkeypatch):
     async def publish_for(user, match, data, about):
         return publishing.Put(allowed=False)
 
-    async def may_publish(user, match):
-        return False
+    async def may_pass(user, match):
+        return None
 
     monkeypatch.setattr(publishing, "apublish_for", publish_for)
-    monkeypatch.setattr(publishing, "amay_publish", may_publish)
+    monkeypatch.setattr(publishing, "amay_pass", may_pass)
 
 
 @pytest.mark.parametrize("codec", [text, binary], ids=["JSON", "Protobuf"])

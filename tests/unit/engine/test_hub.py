@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections import defaultdict
 
 import pytest
 import structlog
@@ -18,6 +19,7 @@ from realtime.engine.revocation import CONTROL, Event
 from realtime.protocol.codec import binary, text
 from realtime.protocol.codes import Disconnect, Unsubscribe
 from realtime.protocol.messages import Publication
+from tests import frames
 from tests.unit.engine.world import TOPIC, FakeClient, Scene, World, write
 
 
@@ -418,6 +420,46 @@ def test_who_is_held_too_long_for_what_no_log_keeps_is_told(scene):
     scene.hub.rights._hold(client.member)
     scene.deliver(*[Passing(TOPIC, str(n)) for n in range(scene.hub.tuning.ring_size + 1)])
     assert client.told == [Unsubscribe.INSUFFICIENT_STATE]
+
+
+@pytest.fixture
+def passers(scene):
+    """Clients who write down what no log keeps, by user."""
+    heard = defaultdict(list)
+    for user in ("ada", "grace"):
+        client = scene.client(user)
+        client.push = lambda pushes, user=user: heard[user].extend(
+            reply["push"]["pub"]["data"] for reply in frames.replies(pushes.frame(Form(text)))
+        )
+        heard[f"client of {user}"] = client
+    return heard
+
+
+def test_what_no_log_keeps_comes_after_the_revocations_before_it(scene, passers):
+    scene.world.revoke("ada")
+    scene.world.move()
+    scene.world.flying.clear()  # that there is one the mark alone tells
+    scene.deliver(Passing(TOPIC, "1"), Passing(TOPIC, "2", mark=1), Passing(TOPIC, "3"))
+    scene.loop.pass_time(1.5)
+    assert passers["ada"] == [1]
+    assert passers["grace"] == [1, 2, 3]
+    assert passers["client of ada"].told == [Unsubscribe.SERVER]
+
+
+def test_what_waits_for_a_revocation_that_cannot_be_read_has_a_bound(scene, passers):
+    scene.world.revoke("eve")
+    scene.world.move()
+    scene.world.broken = True
+    most = scene.hub.tuning.ring_size
+
+    async def take():
+        for _ in range(most + 1):
+            scene.hub.take(Passing(TOPIC, "1", mark=1))
+
+    scene.run(take())
+    assert passers["grace"] == []
+    assert passers["client of grace"].told == [Unsubscribe.INSUFFICIENT_STATE]
+    scene.world.broken = False
 
 
 def test_joins_and_leaves_reach_who_asked_for_them(scene):

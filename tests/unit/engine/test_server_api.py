@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
-from realtime.engine import census, orders, placing, server_api
+from realtime.engine import census, orders, passing, placing, server_api
 from realtime.engine.census import Tally
 from realtime.engine.conf import settings
 from realtime.engine.exceptions import Unavailable
 from realtime.engine.keys import METHODS, Key
 from realtime.engine.openings import Excerpt
+from realtime.engine.passing import Seen
 from realtime.engine.placing import Placed
 from realtime.engine.server_api import Api
 from realtime.protocol.messages import ClientInfo, Position, Publication
@@ -52,8 +53,11 @@ class Outside:
         if self.broken is not None:
             raise self.broken
 
-    async def send(self, name, passing):
-        self.sent.append((name, passing.data))
+    async def look(self):
+        return Seen(0)
+
+    async def send(self, name, message):
+        self.sent.append((name, message.data))
         return True
 
     async def place(self, names, data, about, word):
@@ -99,6 +103,7 @@ def outside(monkeypatch):
     outside = Outside()
     monkeypatch.setattr(placing, "aplace", outside.place)
     monkeypatch.setattr(placing, "positions", outside.positions)
+    monkeypatch.setattr(passing, "alook", outside.look)
     monkeypatch.setattr(orders, "agive", outside.give)
     monkeypatch.setattr(orders, "aforget", outside.forget)
     return outside
