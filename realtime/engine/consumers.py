@@ -40,6 +40,8 @@ class RealtimeConsumer(AsyncConsumer):
         if not handshake.acceptable:
             self._put({"type": "websocket.close"})
             raise StopConsumer
+        # before the client can be heard
+        self.scope.get("tocsin.speak", lambda _: None)(handshake.codec)
         self._put({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
         self.connection = Connection(
             hub.current(),

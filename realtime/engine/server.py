@@ -29,7 +29,6 @@ from twisted.internet.task import LoopingCall
 from twisted.web.http import HTTPChannel
 
 from realtime.engine.conf import settings
-from realtime.engine.handshake import Handshake
 from realtime.engine.limits import Bucket
 from realtime.protocol.codes import Disconnect
 from realtime.protocol.messages import DisconnectPush
@@ -43,6 +42,8 @@ LAST_WORDS_S, END_S = 1.0, 2.0
 ORPHAN_CHECK_S = 1.0
 FOREVER = -1
 UNANSWERED_BYTES = 64 * 1024
+REASON_BYTES = 123  # of a close frame
+LINGER_S = 1.0  # as long as autobahn waits for the answer to a close
 REQUEST_BYTES = 4 * 1024 * 1024  # more than Django takes (DATA_UPLOAD_MAX_MEMORY_SIZE)
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -72,14 +73,15 @@ class Channel(HTTPChannel):
 
 
 class Socket(WebSocketProtocol):
-    """Daphne's, but what the peer gets wrong is told it in the protocol's own words.
+    """Daphne's, but what the peer gets wrong ends in the codes of RFC 6455, and not by a cut line.
 
-    A handshake that is no text is a bad request, and not an error of the server.
+    Where the application has said what is spoken here, the end is told in these words, too: else
+    a client takes it for a lost network and comes again. A handshake that is no text is a bad
+    request, and not an error of the server.
     """
 
-    # else it cuts the line, which a client takes for a lost network and comes again
-    failByDrop = False  # noqa: N815  (autobahn's name)
-    codec: Codec
+    codec: Codec | None = None
+    echoCloseCodeReason = True  # noqa: N815  (autobahn's name)
     maxMessagePayloadSize: int  # noqa: N815
 
     def onOpen(self) -> None:  # noqa: N802
@@ -87,16 +89,33 @@ class Socket(WebSocketProtocol):
         self._frames = Bucket(settings.FRAMES_PER_S, settings.FRAMES_BURST, now)
         super().onOpen()
 
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        # behind an error nothing is heard, the answer to the close neither (RFC 6455, 7.1.7)
+        if not self.failedByMe:
+            self._dataReceived(data)  # autobahn's own way there only spells a line for a log
+
     def onFrameBegin(self) -> None:  # noqa: N802
         """Of fragments, pings and pongs, too, of which the connection never hears."""
         super().onFrameBegin()
-        if self.state == self.STATE_OPEN and not self._frames.take(1, time.monotonic()):
-            self._end(Disconnect.TOO_MANY_REQUESTS)
+        if not self._frames.take(1, time.monotonic()):
+            why = Disconnect.TOO_MANY_REQUESTS
+            self._end(why, why.number, why.text)
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802
         # who does not read the answers gets no more of them
         if unsent(self.transport) <= UNANSWERED_BYTES:
             super().onPing(payload)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"] != "websocket.send" or self.state == self.STATE_CONNECTING:
+            super().handle_reply(message)
+        # nothing follows a close frame: what comes late is dropped, and no error that cuts it off
+        elif self.state == self.STATE_OPEN:
+            # Daphne's own way drops what is empty (daphne/ws_protocol.py:206)
+            if (text := message.get("text")) is None:
+                self.sendMessage(message["bytes"], isBinary=True)
+            else:
+                self.sendMessage(text.encode(), isBinary=False)
 
     def sendMessage(self, *values: Any, **named: Any) -> None:  # noqa: N802
         # the bound is for what clients send; autobahn holds our own messages to it as well
@@ -108,19 +127,31 @@ class Socket(WebSocketProtocol):
 
     def _fail_connection(self, code: int = 0, reason: str = "") -> None:
         """Too large, no UTF-8, no WebSocket: autobahn's way out of all of them."""
-        if self.state == self.STATE_OPEN:
-            self._end(Disconnect.BAD_REQUEST)
-        else:
-            super()._fail_connection(code, reason)
+        why = Disconnect.BAD_REQUEST
+        # a bound of ours is no error of the WebSocket, and has our code
+        if code == self.CLOSE_STATUS_CODE_MESSAGE_TOO_BIG:
+            code, reason = why.number, why.text
+        self._end(why, code, reason)
 
-    def _end(self, why: Disconnect) -> None:
-        self.failedByMe = True  # autobahn reads on, for the answer to the close, and keeps nothing
-        said = self.codec.encode(DisconnectPush(why))
-        spelt = said.encode() if isinstance(said, str) else said
-        self.sendMessage(spelt, isBinary=isinstance(said, bytes))
-        self.sendCloseFrame(code=why.number, reasonUtf8=why.text.encode(), isReply=False)
+    def _end(self, why: Disconnect, code: int, reason: str) -> None:
+        self.failedByMe = True
+        if self.state != self.STATE_OPEN:
+            return
+        if self.codec is not None:
+            said = self.codec.encode(DisconnectPush(why))
+            spelt = said.encode() if isinstance(said, str) else said
+            self.sendMessage(spelt, isBinary=isinstance(said, bytes))
+        self.sendCloseFrame(code=code, reasonUtf8=reason.encode()[:REASON_BYTES], isReply=False)
+        self.wasClean, self.remoteCloseCode = True, code  # what the application will be told
+        # a peer that still sends would lose all that was said last if the line were cut at once
+        self.transport.loseWriteConnection()
 
-    def onConnect(self, request: Any) -> Any:  # noqa: N802  (autobahn's name)
+    def _closeConnection(self, abort: bool = False) -> None:  # noqa: FBT001, FBT002, N802
+        super()._closeConnection(abort and not self.wasClean)
+        # who does not read what is left does not hold it for ever
+        reactor.callLater(LINGER_S, self.transport.abortConnection)  # type: ignore[arg-type]
+
+    def onConnect(self, request: Any) -> Any:  # noqa: N802
         if not request.headers.get("sec-websocket-protocol", "").isascii():
             code = ConnectionDeny.BAD_REQUEST
             raise ConnectionDeny(code, "subprotocols are ASCII")  # type: ignore[no-untyped-call]
@@ -141,7 +172,7 @@ class Server(Daphne):
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
-            protocol.codec = Handshake(scope).codec
+            scope["tocsin.speak"] = functools.partial(setattr, protocol, "codec")
         scope["tocsin.unsent"] = functools.partial(unsent, protocol.transport)
         scope["tocsin.abort"] = protocol.transport.abortConnection
         return super().create_application(protocol, scope)

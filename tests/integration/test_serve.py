@@ -9,15 +9,10 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-import websockets
 from django.core.management import CommandError, call_command
-from websockets.frames import Frame, Opcode
-from websockets.sync.client import connect
 
-from realtime.protocol.codec import binary
-from realtime.protocol.codes import Disconnect
-from realtime.protocol.messages import DisconnectPush
 from tests import processes
+from tests.peers import CLOSE, CONT, PING, PONG, TEXT, answered, frame
 from tests.processes import WORKER, eventually, family, manage, running, status, workers
 
 pytestmark = pytest.mark.either
@@ -83,24 +78,10 @@ def test_an_idle_connection_kept_open_does_not_hold_up_the_end(serve, port):
     assert "Traceback" not in serve.said
 
 
-def frame(opcode, data, *, fin=True):
-    return Frame(opcode, data, fin=fin).serialize(mask=True)
-
-
-WRONG = {
-    "no UTF-8": frame(Opcode.TEXT, b'{"id":1,"ping":"\xff"}'),
-    "a reserved bit": b"\xc1\x80" + b"\0" * 4,
-    "no mask": Frame(Opcode.TEXT, b"{}").serialize(mask=False),
-    "the end of nothing": frame(Opcode.CONT, b"{}"),
-    "too large": frame(Opcode.TEXT, b"a" * 65_537),
-    "too large in parts": frame(Opcode.TEXT, b"a" * 40_000, fin=False)
-    + frame(Opcode.CONT, b"a" * 40_000),
-    "larger than memory": b"\x81\xff" + b"\x0f" * 8 + b"\0" * 4,
-}
 FLOODS = {
-    "pings": frame(Opcode.PING, b"a" * 125) * 1100,
-    "pongs": frame(Opcode.PONG, b"") * 1100,
-    "empty parts": frame(Opcode.TEXT, b"", fin=False) + frame(Opcode.CONT, b"", fin=False) * 1100,
+    "pings": frame(PING, b"a" * 125) * 1100,
+    "pongs": frame(PONG) * 1100,
+    "empty parts": frame(TEXT, fin=False) + frame(CONT, fin=False) * 1100,
 }
 
 
@@ -112,17 +93,6 @@ def site():
         eventually(lambda: status(f"http://127.0.0.1:{port}/healthz") == 200)
         yield f"ws://127.0.0.1:{port}/connection/websocket"
         assert "Traceback" not in program.said
-
-
-def ending(url, sent):
-    """What a client is told that sends these bytes: the last push, and the close code."""
-    with connect(url, compression=None) as client:
-        client.socket.sendall(sent)
-        heard = ""
-        with contextlib.suppress(websockets.ConnectionClosed):
-            while True:
-                heard = client.recv(10)
-    return heard, client.close_code
 
 
 def test_an_odd_handshake_is_a_bad_request_and_no_error(site):
@@ -141,22 +111,10 @@ def test_an_odd_handshake_is_a_bad_request_and_no_error(site):
         assert client.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
-@pytest.mark.parametrize("sent", WRONG.values(), ids=WRONG)
-def test_a_frame_that_is_none_ends_with_a_bad_request(site, sent):
-    push = '{"push":{"disconnect":{"code":3501,"reason":"bad request"}}}'
-    assert ending(site, sent) == (push, 3501)
-
-
-def test_who_asked_for_protobuf_is_told_in_protobuf(site):
-    heard, code = ending(f"{site}?format=protobuf", WRONG["the end of nothing"])
-    assert code == 3501
-    assert heard == binary.encode(DisconnectPush(Disconnect.BAD_REQUEST))
-
-
 @pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
 def test_a_flood_that_the_protocol_never_sees_ends_as_too_many_requests(site, sent):
-    push = '{"push":{"disconnect":{"code":3013,"reason":"too many requests"}}}'
-    assert ending(site, sent) == (push, 3013)
+    push = b'{"push":{"disconnect":{"code":3013,"reason":"too many requests"}}}'
+    assert answered(site, sent)[-2:] == [(TEXT, push), (CLOSE, 3013)]
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 99999999", b"Transfer-Encoding: chunked"])
