@@ -10,7 +10,7 @@ SETUP = $(if $(PYTHON),$(PYTHON),$(error Tocsin needs Python 3.11 or newer; none
 IN = .venv/bin/python
 
 .PHONY: help run setup setup-dev assets lock proto test check lint types imports sizes floors docs \
-	unit integration conformance conformance-server browser faults soak bench bench-smoke clean
+	unit integration conformance conformance-server autobahn browser faults soak bench bench-smoke clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -68,6 +68,9 @@ conformance: setup-dev ## the tests of the Python SDK, unmodified, against a ser
 
 conformance-server: setup-dev ## the server for suites of other people's clients, on localhost:8000
 	@$(IN) -m tests.conformance
+
+autobahn: setup-dev ## RFC 6455 by Autobahn|Testsuite, which needs Python 2.7; not part of `test`
+	@$(IN) -m tools.autobahn
 
 browser: setup-dev ## Chromium
 	@$(IN) -m tools.suite browser

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PIN = ROOT / "tests" / "conformance" / "suite.txt"
 CACHE = ROOT / ".venv" / "suites"
+SERVER = (sys.executable, "-m", "tests.conformance")
 READY = "is ready"
 READY_S, SUITE_S, END_S = 180.0, 420.0, 30.0
 POLL_S = 0.1
@@ -111,15 +112,18 @@ def unpacked(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serving(said: Path) -> Iterator[None]:
-    """The server for foreign suites, ready; what it says is in the file `said`."""
-    command = [sys.executable, "-m", "tests.conformance"]
+def serving(
+    said: Path, command: tuple[str, ...] = SERVER, ready: str = READY, **environment: str
+) -> Iterator[None]:
+    """The server for foreign suites, or another, ready; what it says is in the file `said`."""
     with (
         said.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process,  # noqa: S603
+        subprocess.Popen(  # noqa: S603
+            command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output
+        ) as process,
     ):
         try:
-            _wait_until_ready(process, said)
+            _wait_until_ready(process, said, ready)
             yield
         finally:
             process.terminate()
@@ -130,9 +134,9 @@ def serving(said: Path) -> Iterator[None]:
                 raise ConformanceError(f"the server did not end:\n{_tail(said)}") from None
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], said: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], said: Path, ready: str) -> None:
     deadline = time.monotonic() + READY_S
-    while READY not in said.read_text(errors="replace"):
+    while re.search(ready, said.read_text(errors="replace")) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise ConformanceError(f"the server did not start:\n{_tail(said)}")
         time.sleep(POLL_S)
