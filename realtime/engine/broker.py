@@ -2,7 +2,8 @@
 
 Redis is a rumour. Nothing here waits for it longer than BROKER_TIMEOUT_S, nothing here raises
 because of it, and whatever it loses the hub reads from the log. `healthy` tells when to rely on
-the log alone: a process is healthy while the messages that it sends to itself come back.
+the log alone: a process is healthy while the messages that it sends to itself come back, by a group
+that it joins anew now and then: on a line that is half open no join arrives, and nobody says so.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 BEAT_S = 0.5
 # without an echo for so long: not healthy; for so long although sending works: connect anew
 QUIET_S, DEAF_S = 1.5, 2.5
+REJOIN_S = 5.0
 BREAK_S = 1.0
 LOG_EVERY_S = 60.0
 
@@ -56,6 +58,7 @@ class Broker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._late: set[asyncio.Task[Any]] = set()
         self._nonce = uuid.uuid4().hex
+        self._echoes, self._rejoin_at = "", float("-inf")
         self._heard_at = float("-inf")
         self._unheard_since: float | None = None
         self._open_until = float("-inf")
@@ -170,8 +173,11 @@ class Broker:
             await self._disconnect()
         if not self._name and not await self._connect():
             return
+        await self._rejoin(now)
         echo = {"type": "tocsin", "sealed": envelope.seal(Echo(self._nonce))}
-        if await self._within(self._layer.send(self._name, echo)):
+        if self._echoes and await self._within(
+            self._layer.group_send(group_of(self._echoes), echo)
+        ):
             self._unheard_since = self._unheard_since or now
         else:
             self._unheard_since = None
@@ -182,6 +188,17 @@ class Broker:
         metrics.BROKER_HEALTHY.set(self.healthy)
         if was_healthy and not self.healthy:
             self._complain("redis.silent")
+
+    async def _rejoin(self, now: float) -> None:
+        """Let the echoes come by another group."""
+        if now < self._rejoin_at or not self.reachable:
+            return
+        self._rejoin_at = now + REJOIN_S
+        new = f"!echo {uuid.uuid4().hex}"
+        joined = await self._within(self._layer.group_add(group_of(new), self._name))
+        self._echoes, old = (new, self._echoes) if joined else (self._echoes, new)
+        if old:
+            await self._within(self._layer.group_discard(group_of(old), self._name))
 
     async def _connect(self) -> bool:
         name = await self._within(self._layer.new_channel(self._prefix))
@@ -195,7 +212,8 @@ class Broker:
         return True
 
     async def _disconnect(self) -> None:
-        self._name = ""
+        self._name = self._echoes = ""
+        self._rejoin_at = float("-inf")
         self._joined.clear()
         if drain := self._tasks.pop("drain", None):
             drain.cancel()
