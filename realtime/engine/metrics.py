@@ -10,6 +10,7 @@ LEADING = Gauge("tocsin_relay_leading", "1 while this process leads.")
 TAKEOVERS = Counter("tocsin_relay_takeovers", "Times this process began to lead.")
 DATABASE_LOST = Counter("tocsin_relay_database_lost", "Times the relay lost the database.")
 TRIGGERS_MISSING = Gauge("tocsin_triggers_missing", "Triggers missing at the relay's last look.")
+DATABASE_SILENT = Counter("tocsin_database_silent", "Lines to PostgreSQL cut: no answer in time.")
 
 BROKER_PUBLISHED = Counter("tocsin_broker_published", "Messages handed to Redis.")
 BROKER_SKIPPED = Counter("tocsin_broker_skipped", "Messages not sent while Redis does not answer.")

@@ -11,6 +11,7 @@ from channels.db import database_sync_to_async
 from django.db import connections, reset_queries
 
 from realtime.engine.conf import settings
+from realtime.engine.silence import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ R = TypeVar("R")
 
 
 _executors: dict[str, tuple[ThreadPoolExecutor, int]] = {}
+_watch = Watch()
 
 
 def _executor(threads: str) -> ThreadPoolExecutor:
@@ -30,24 +32,26 @@ def _executor(threads: str) -> ThreadPoolExecutor:
 
 
 def awaitable(
-    function: Callable[P, R], threads: str = "DATABASE_THREADS"
+    function: Callable[P, R], threads: str = "DATABASE_THREADS", patience_s: float | None = None
 ) -> Callable[P, Awaitable[R]]:
     """The awaitable twin of a function that asks the database.
 
     It runs in one of the `threads`, as a setting numbers them, with a connection that is checked
-    first: one that died with the database heals at the next call.
+    first: one that died with the database heals at the next call. No statement of it is waited for
+    longer than `patience_s`, else DATABASE_ANSWER_S.
     """
 
-    def forgetful(*args: P.args, **kwargs: P.kwargs) -> R:
+    def asked(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            with _watch.over(patience_s or settings.DATABASE_ANSWER_S):
+                return function(*args, **kwargs)
         finally:
             # where DEBUG is on, Django keeps every query until the next request: here is none
             reset_queries()
 
     @functools.wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        ask = database_sync_to_async(forgetful, thread_sensitive=False, executor=_executor(threads))
+        ask = database_sync_to_async(asked, thread_sensitive=False, executor=_executor(threads))
         answer: R = await ask(*args, **kwargs)
         return answer
 
@@ -60,6 +64,7 @@ def close() -> None:
         _, (executor, count) = _executors.popitem()
         _close(executor, threading.Barrier(count))
         executor.shutdown()
+    _watch.close()
 
 
 def _close(executor: ThreadPoolExecutor, together: threading.Barrier) -> None:

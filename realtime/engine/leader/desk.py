@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from realtime.engine import sql
+from realtime.engine import silence, sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,7 @@ class PostgresqlDesk:
         own = {"cursor_factory", "context", "prepare_threshold"}
         params = {name: value for name, value in django.items() if name not in own}
         connection = psycopg.connect(**{**params, **CONNECTION, "application_name": holder()})
+        self._connection = connection  # from now on it can be abandoned
         with contextlib.ExitStack() as failing:
             failing.callback(connection.close)
             connection.execute(
@@ -88,11 +89,8 @@ class PostgresqlDesk:
 
     def abandon(self) -> None:
         """End a statement that another thread waits for: its connection is cut."""
-        if self._connection is not None and not self._connection.closed:
-            with contextlib.suppress(OSError):
-                end = socket.socket(fileno=os.dup(self._connection.fileno()))
-                end.shutdown(socket.SHUT_RDWR)
-                end.close()
+        if self._connection is not None:
+            silence.cut(self._connection)
 
     def close(self) -> None:
         if self._connection is not None:

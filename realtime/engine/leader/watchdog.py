@@ -15,11 +15,13 @@ from realtime.engine.conf import settings
 
 log = structlog.get_logger(__name__)
 
+# DDL may have to wait for locks, and a new log of many rows takes a while
+REPAIR_S = 600.0
 LOST = ("is missing", "is disabled")
 
 
 def look() -> None:
-    """One look, and the repair. In a thread of the pool: DDL may have to wait for locks."""
+    """One look, and the repair. In a thread of the pool."""
     missing = triggers.missing()
     metrics.TRIGGERS_MISSING.set(len(missing))
     if not missing or triggers.migrating():
@@ -37,7 +39,7 @@ def look() -> None:
 
 async def watch() -> None:
     """Look every TRIGGER_CHECK_S until cancelled; a look that fails is only logged."""
-    ask = pool.awaitable(look)
+    ask = pool.awaitable(look, patience_s=REPAIR_S)
     while True:
         await asyncio.sleep(settings.TRIGGER_CHECK_S)
         try:

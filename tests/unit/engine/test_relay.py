@@ -1,10 +1,12 @@
 """The relay over a leader that is only told what to do."""
 
 import asyncio
+import threading
 
 from structlog.testing import capture_logs
 
 from realtime.engine import relay as module
+from realtime.engine.conf import settings
 from realtime.engine.leader.life import Life
 from realtime.engine.leader.steps import Step
 from realtime.engine.outbox import Moved, Reset
@@ -57,6 +59,9 @@ class Scripted:
 
     def step(self, limit, wait_s):
         what = self.script.pop(0) if self.script else Step([])
+        if isinstance(what, threading.Event):
+            what.wait()
+            raise GoneError("cut")
         if isinstance(what, Exception):
             raise what
         return what
@@ -97,6 +102,18 @@ async def test_a_lost_database_is_logged_once_and_tried_again(monkeypatch):
     troubles = [(x["event"], x["error"]) for x in lines if "error" in x]
     assert troubles == [("relay.lost_database", "gone for now"), ("relay.stuck", "gone for now")]
     assert leader.said.count("close") == module.STUCK + 3
+
+
+async def test_a_database_that_is_silent_loses_its_connection(monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_S", 0.01)
+    silent = threading.Event()
+    leader = Scripted(silent, Step([moved("a:1", 1)]))
+    leader.abandon = silent.set
+    with settings.override(RELAY_POLL_S=0.0), capture_logs() as lines:
+        broker = await relayed(leader, lambda b: b.published)
+    assert broker.offsets("a:1") == [1]
+    said = [line["event"] for line in lines if line["log_level"] == "warning"]
+    assert said == ["database.silent", "relay.lost_database"]
 
 
 async def test_a_standby_says_so_once_and_leads_when_it_can():
