@@ -13,6 +13,7 @@ from django.db import connection
 
 from tests.faults import site as sites
 from tests.faults.battery import DEADLINE_S
+from tests.faults.links import BACK, THERE
 from tests.live import ask, close_programs, eventually, raw
 
 FROZEN_S = 10.0
@@ -183,6 +184,15 @@ async def swallow_links(battery):
         await battery.heard_by_all(f"{name}: black hole for 10 s")
 
 
+async def half_open_links(battery):
+    """One end is gone and the other was not told: each way, of every line that there is."""
+    for name, link in battery.site.links.items():
+        for way, what in ((THERE, "there"), (BACK, "back")):
+            await battery.goes_on()
+            link.deafen(way)
+            await battery.heard_by_all(f"{name}: half open, nothing comes {what}")
+
+
 async def slow_links(battery):
     """People stay: by such a line to the database nobody begins within a visit of two seconds."""
     restless = [client for client in battery.clients if client.restless]
@@ -219,6 +229,7 @@ WHOLE = (
     exhaust_connections,
     cut_links,
     swallow_links,
+    half_open_links,
     slow_links,
     step_clocks,
 )

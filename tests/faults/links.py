@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import random
 import time
+import weakref
 
+THERE, BACK = "there", "back"
 SLICE, SLICED, PAUSE_S = 7, 70, (0.1, 0.5)
 BLOCK, DEPTH = 1 << 16, 64
 
@@ -15,6 +17,8 @@ class Link:
     def __init__(self, listen, target):
         self.listen, self._target = listen, target
         self._lines = set()
+        self._tasks = set()
+        self._ways = {way: weakref.WeakSet() for way in (THERE, BACK)}
         self._chance = random.Random(0)
         self._open = asyncio.Event()
         self._open.set()
@@ -29,6 +33,10 @@ class Link:
     async def stop(self):
         self._server.close()
         self.reset()
+        for way in [*self._ways[THERE], *self._ways[BACK]]:
+            way.over.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def reset(self):
         """Every line that there is breaks; new ones are let through."""
@@ -38,6 +46,14 @@ class Link:
     def swallow(self):
         """Nothing arrives any more, in either direction, and nobody is told."""
         self._open.clear()
+
+    def deafen(self, way):
+        """Of the lines that there are, one end goes on sending and is heard no more, nor its end.
+
+        `way`: THERE, what the one that dialled says, or BACK. New lines are whole.
+        """
+        for one in self._ways[way]:
+            one.lost = True
 
     def slow(self):
         """What is said arrives later, and a few bytes at a time."""
@@ -53,13 +69,21 @@ class Link:
 
     async def _line(self, reader, writer):
         self._lines.add(writer)
+        self._tasks.add(task := asyncio.current_task())
+        task.add_done_callback(self._tasks.discard)
         try:
             there = await self._dial()
         except OSError:
             there = None
         if there is not None:
             self._lines.add(there[1])
-            both = self._copy(reader, there[1]), self._copy(there[0], writer)
+            ways = Way(), Way()
+            for way, kept in zip(ways, self._ways.values(), strict=True):
+                kept.add(way)
+            both = (
+                self._copy(reader, there[1], *ways),
+                self._copy(there[0], writer, *reversed(ways)),
+            )
             await asyncio.gather(*both, return_exceptions=True)
             self._hang_up(there[1])
         self._hang_up(writer)
@@ -75,31 +99,49 @@ class Link:
         if writer.get_extra_info("socket").fileno() >= 0:  # else it is closed already
             writer.transport.abort()
 
-    async def _copy(self, reader, writer):
+    async def _copy(self, reader, writer, way, other):
         under_way = asyncio.Queue(DEPTH)
         try:
-            await asyncio.gather(self._take(reader, under_way), self._give(under_way, writer))
+            await asyncio.gather(
+                self._take(reader, under_way), self._give(under_way, writer, way, other)
+            )
         finally:
+            way.over.set()
             with contextlib.suppress(OSError, RuntimeError):
                 writer.close()
 
     async def _take(self, reader, under_way):
         """Later, and not less at a time: what follows is under way meanwhile."""
-        while block := await reader.read(BLOCK):
-            late_s = self._chance.uniform(*PAUSE_S) if self._slow else 0
-            await under_way.put((time.monotonic() + late_s, block, self._slow))
+        with contextlib.suppress(OSError):  # broken: the end of it
+            while block := await reader.read(BLOCK):
+                late_s = self._chance.uniform(*PAUSE_S) if self._slow else 0
+                await under_way.put((time.monotonic() + late_s, block, self._slow))
         await under_way.put((0, b"", False))
 
-    async def _give(self, under_way, writer):
+    async def _give(self, under_way, writer, way, other):
         while True:
             due, block, slowly = await under_way.get()
+            if way.lost:
+                if block:
+                    continue
+                await other.over.wait()
             if not block:
                 return
             await asyncio.sleep(max(0, due - time.monotonic()))
             for one in sliced(block) if slowly else [block]:
                 await self._open.wait()
+                if other.lost and writer.is_closing():
+                    continue  # who is not heard is gone, and who speaks to it is not told
                 writer.write(one)
-                await writer.drain()
+                with contextlib.suppress(OSError) if other.lost else contextlib.nullcontext():
+                    await writer.drain()
+
+
+class Way:
+    """One direction of a line. `lost`: what is said arrives no more; `over`: its end was told."""
+
+    def __init__(self):
+        self.lost, self.over = False, asyncio.Event()
 
 
 def sliced(block):
