@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "django_structlog",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "realtime.engine",
     "realtime.notifications",
     "realtime.markets",
@@ -66,6 +67,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "project.middleware.missing",
     "django_structlog.middlewares.RequestMiddleware",
+    "project.second_factor.demand",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -158,6 +160,10 @@ LOGIN_REDIRECT_URL = "/"
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "project.accounts.AccountAdapter"
+MFA_TOTP_ISSUER = "Tocsin"
+# nobody signs up here under the address of another: admins make people and their addresses
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+TOCSIN_ADMIN_MFA = environment.switch(env, "TOCSIN_ADMIN_MFA")
 globals().update(
     environment.mail(env, default="consolemail://" if DEBUG else "smtp://localhost:25")
 )

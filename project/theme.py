@@ -104,6 +104,7 @@ NAVIGATION = [
         _list("People", "person", "auth.user"),
         _list("Groups", "group", "auth.group"),
         _list("Email addresses", "mail", "account.emailaddress"),
+        _list("Second factors", "phonelink_lock", "mfa.authenticator"),
     ),
 ]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import ADDITION, LogEntry
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse
 
-admin.site.unregister([User, Group, EmailAddress])
+admin.site.unregister([User, Group, EmailAddress, Authenticator])
 
 
 class Notifying(ModelAdmin):
@@ -150,3 +151,22 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
     list_select_related = ("user",)
     autocomplete_fields = ("user",)
     raw_id_fields = ()
+
+
+@admin.register(Authenticator)
+class FactorAdmin(ModelAdmin):
+    """Who has a second factor. Its secret is shown to nobody; a superuser removes a lost one."""
+
+    list_display = fields = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return bool(request.user.is_superuser)

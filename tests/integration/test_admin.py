@@ -24,6 +24,7 @@ LISTS = (
     PEOPLE,
     GROUPS,
     "/admin/account/emailaddress/",
+    "/admin/mfa/authenticator/",
     ANNOUNCEMENTS,
     NOTIFICATIONS,
     "/admin/markets/market/",
