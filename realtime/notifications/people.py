@@ -152,6 +152,26 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
     autocomplete_fields = ("user",)
     raw_id_fields = ()
 
+    @admin.action(description="Mark the selected addresses as verified", permissions=["change"])
+    def make_verified(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        super().make_verified(request, queryset)
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """An address is where a new password is sent: it is as much as the account itself."""
+        form = super().get_form(request, *args, **kwargs)
+        if "user" in form.base_fields and not request.user.is_superuser:
+            people = User.objects.filter(is_staff=False, is_superuser=False)
+            form.base_fields["user"].queryset = people
+        return form
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may = super().has_change_permission(request, obj)
+        return may and _may_touch(request, obj and obj.user)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may = super().has_delete_permission(request, obj)
+        return may and _may_touch(request, obj and obj.user)
+
 
 @admin.register(Authenticator)
 class FactorAdmin(ModelAdmin):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
@@ -18,6 +19,7 @@ from realtime.notifications.models import Announcement, Notification
 pytestmark = pytest.mark.django_db(transaction=True)
 PEOPLE = "/admin/auth/user/"
 GROUPS = "/admin/auth/group/"
+ADDRESSES = "/admin/account/emailaddress/"
 ANNOUNCEMENTS = "/admin/notifications/announcement/"
 NOTIFICATIONS = "/admin/notifications/notification/"
 LISTS = (
@@ -150,6 +152,27 @@ def test_staff_cannot_change_the_password_of_a_superuser(client, staff):
     root = User.objects.create_superuser("root")
     assert client.get(f"{PEOPLE}{root.pk}/password/").status_code == 403
     assert client.post(f"{PEOPLE}{root.pk}/change/", {"username": "root"}).status_code == 403
+
+
+def test_staff_cannot_lead_a_superusers_new_password_to_an_address_of_their_own(
+    client, staff, ada, mailoutbox
+):
+    rights = (f"account.{verb}_emailaddress" for verb in ("view", "add", "change", "delete"))
+    permit(staff, *rights, "auth.view_user")
+    root = User.objects.create_superuser("root", "root@example.org")
+    theirs = EmailAddress.objects.create(user=root, email="root@example.org")
+    form = {"email": "mine@example.org", "verified": "on", "primary": "on"}
+    added = client.post(f"{ADDRESSES}add/", {**form, "user": root.pk})
+    assert "Select a valid choice" in added.content.decode()
+    changed = client.post(f"{ADDRESSES}{theirs.pk}/change/", {**form, "user": ada.pk})
+    assert changed.status_code == 403
+    assert client.post(f"{ADDRESSES}{theirs.pk}/delete/", {"post": "yes"}).status_code == 403
+    own = EmailAddress.objects.create(user=staff, email="mine@example.org")
+    client.post(f"{ADDRESSES}{own.pk}/change/", {**form, "user": root.pk})
+    assert list(root.emailaddress_set.values_list("email", flat=True)) == ["root@example.org"]
+    client.post("/accounts/password/reset/", {"email": "mine@example.org"})
+    assert "root" not in "".join(mail.body for mail in mailoutbox)
+    assert client.post(f"{ADDRESSES}add/", {**form, "user": ada.pk, "email": "a@b.org"}).url
 
 
 # --- Notify the selected ------------------------------------------------------------------------
