@@ -144,7 +144,7 @@ def _readable() -> list[Processor]:
         # the pretty one takes seconds, in the event loop, and shows what local names hold
         exception_formatter=structlog.dev.plain_traceback,
     )
-    return [_without_date, console]
+    return [_without_date, _on_its_line, console]
 
 
 def _without_date(_: object, __: str, event: EventDict) -> EventDict:
@@ -152,6 +152,21 @@ def _without_date(_: object, __: str, event: EventDict) -> EventDict:
     for noise in ("logger", "request_id", "user_agent"):
         event.pop(noise, None)
     return event
+
+
+def _on_its_line(_: object, __: str, event: EventDict) -> EventDict:
+    """What a client chose neither begins a line of its own nor steers the terminal; JSON escapes."""
+    return {
+        _printable(name): _printable(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    signs = (sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return "".join(signs)
 
 
 def _json() -> list[Processor]:

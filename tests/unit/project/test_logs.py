@@ -117,6 +117,24 @@ def test_planted_secrets_are_not_found(lines, debug):
     assert "word%" not in text
 
 
+HOSTILE = "ada\n2026-11-27T12:00:00Z [error] forged.line\r\x1b[2Jgone\x9b31m\u2028x\u202ey"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_nothing_that_is_logged_begins_a_line_or_steers_the_terminal(lines, rf, debug):
+    said = lines(debug=debug)
+    structlog.get_logger("x").info("topic.refused", topic=HOSTILE, names=[HOSTILE], **{HOSTILE: 1})
+    structlog.get_logger("x").info(HOSTILE)
+    logging.getLogger("y").warning("Not Found: %s", HOSTILE)
+    request = rf.get("/", headers={"User-Agent": HOSTILE, "X-Request-ID": HOSTILE})
+    words = {"status_code": 403, "request": request, "user_agent": HOSTILE}
+    logging.getLogger("django.security.csrf").warning("Forbidden: %s", HOSTILE, extra=words)
+    assert len(said()) == 4
+    assert [line for line in said() if not line.isprintable()] == []
+    if not debug:
+        assert json.loads(said()[0])["topic"] == HOSTILE, "and nothing of it is lost"
+
+
 def finished(request, code=200):
     return {"event": "request_finished", "request": request, "code": code}
 
