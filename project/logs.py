@@ -155,7 +155,7 @@ def _without_date(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _on_its_line(_: object, __: str, event: EventDict) -> EventDict:
-    """What a client chose neither begins a line of its own nor steers the terminal; JSON escapes."""
+    """What a client chose neither begins a line nor steers the terminal; JSON escapes by itself."""
     return {
         _printable(name): _printable(value) if isinstance(value, str) else value
         for name, value in event.items()

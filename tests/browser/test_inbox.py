@@ -313,3 +313,31 @@ def test_everything_can_be_done_without_scripts(person, signed_in):
     page.get_by_role("link", name="Archived 1").click()
     expect(row(page, "Plain")).to_be_visible()
     assert eventually(lambda: Notification.objects.get(recipient=ada).archived_at)
+
+
+HOSTILE = '<img src=x onerror="hit=1"><script>hit=1</script>{{ 7*7 }}'
+
+
+def test_what_somebody_wrote_is_text_wherever_it_is_shown(person, signed_in):
+    ada = person(first_name=HOSTILE)
+    inbox, overview = signed_in(ada, "/inbox/"), signed_in(ada, "/")
+    for page in (inbox, overview):
+        is_live(page)
+    told(ada, HOSTILE, body=HOSTILE)
+    # as SQL may write it, past the check of what `notify` takes
+    Notification.objects.create(recipient=ada, title="By SQL", url="javascript:hit=1")
+
+    def is_text(page):
+        expect(row(page, "By SQL").first).to_be_visible(timeout=10_000)
+        expect(row(page, HOSTILE).first).to_be_visible()
+        made = "document.querySelectorAll('img[src=x], a[href^=javascript]').length"
+        assert page.evaluate(f"[{made}, typeof hit]") == [0, "undefined"]
+
+    for page in (inbox, overview):
+        is_text(page)  # as it came over the line
+        page.reload()
+        is_text(page)  # as the server wrote it
+    row(inbox, HOSTILE).first.get_by_text(HOSTILE).first.click()
+    expect(inbox.locator("[data-reader]").get_by_text(HOSTILE).first).to_be_visible()
+    is_text(inbox)
+    assert (inbox.errors, overview.errors) == ([], [])

@@ -200,6 +200,43 @@ def test_no_page_holds_an_inline_script_style_or_handler(client, ada):
         assert "unsafe" not in response["Content-Security-Policy"]
 
 
+POLICY = {
+    "default-src": {"'self'"},
+    "style-src": {"'self'"},
+    "connect-src": {"'self'"},
+    "img-src": {"'self'", "data:"},
+    "object-src": {"'none'"},
+    "base-uri": {"'none'"},
+    "form-action": {"'self'"},
+    "frame-ancestors": {"'none'"},
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/inbox/", "/market/", "/login/", "/logout/", "/nothing/", "/admin/", "/healthz"),
+        *("/accounts/2fa/", "/accounts/password/change/", "/accounts/email/", "/api/nothing"),
+    ],
+)
+def test_every_answer_has_the_strict_policy_and_only_the_admin_evaluates(client, ada, path):
+    ada.is_staff = ada.is_superuser = True
+    ada.save()
+    answer = client.get(path, follow=True)
+    said = [words.split() for words in answer["Content-Security-Policy"].split(";")]
+    policy = {name: set(values) for name, *values in said}
+    scripts = policy.pop("script-src")
+    if path == "/admin/":
+        assert "'unsafe-eval'" in scripts
+        assert policy.pop("style-src") == {"'self'", "'unsafe-inline'"}
+        scripts.remove("'unsafe-eval'")
+    assert {word for word in scripts if not word.startswith("'nonce-")} == {"'self'"}
+    assert policy == {name: POLICY[name] for name in policy}
+    assert len(policy) >= len(POLICY) - 1
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
 def test_private_pages_are_not_kept_by_the_browser(client):
     assert "no-store" in client.get("/inbox/")["Cache-Control"]
 

@@ -111,6 +111,23 @@ def test_an_odd_handshake_is_a_bad_request_and_no_error(site):
         assert client.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_handshake_of_thousands_of_headers_is_a_bad_request(site):
+    host = urlsplit(site).netloc
+    lines = [b"GET /connection/websocket HTTP/1.1", b"Host: " + host.encode()]
+    lines += [b"X-%d: a" % number for number in range(2000)]
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=20) as client:
+        with contextlib.suppress(OSError):
+            client.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_no_compression_is_agreed_to_whose_bombs_would_have_to_be_unpacked(site):
+    with connect(site, compression="deflate") as client:
+        assert "permessage-deflate" in client.request.headers["Sec-WebSocket-Extensions"]
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+
+
 @pytest.mark.parametrize("sent", FLOODS.values(), ids=FLOODS)
 def test_a_flood_that_the_protocol_never_sees_ends_as_too_many_requests(site, sent):
     push = b'{"push":{"disconnect":{"code":3013,"reason":"too many requests"}}}'
