@@ -1,7 +1,8 @@
 """The proof page of a demo: break what runs it, and count what reaches the browser.
 
-Guarantee: nothing of it exists where DEBUG is off, and nothing is hit but what `make run` started
-(project/faults.py). The page counts; this tells it what the tables hold, and does the breaking.
+Guarantee: nothing of it exists where DEBUG is off; nothing is hit but what `make run` started
+(project/faults.py), and nobody is revoked but the Ada that it made. The page counts; this tells it
+what the tables hold, and does the breaking.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def demo_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
 @demo_only
 @require_safe
 def proof(request: HttpRequest) -> HttpResponse:
-    person = _people().filter(username=ADA).first()
+    person = None if _reason(ADA) else _people().filter(username=ADA).first()
     page = {
         "topics": _positions(),  # before `since`: a row behind it is published behind them
         "since": {kind: _newest(kind) for kind in ROWS},
@@ -177,6 +178,8 @@ def ada(_: HttpRequest, verb: str) -> JsonResponse:
 
     Answers with the id of what was written for her, last of all.
     """
+    if refused := _reason(ADA):  # somebody's own site may have an ada, too
+        return JsonResponse({"says": refused}, status=409)
     person = get_object_or_404(_people(), username=ADA)
     if verb == "token":
         return JsonResponse({"token": api.token(str(person.pk), expires_in_s=TOKEN_S)})

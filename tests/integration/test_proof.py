@@ -165,7 +165,7 @@ def test_where_make_run_does_not_run_the_site_nothing_is_hit(client, admin, ada,
     assert key()
     page = client.get("/proof/").content.decode()
     assert page.count("Only where `make run` runs this site") == 1
-    assert page.count("disabled data-never") == 4
+    assert page.count("disabled data-never") == 5
 
 
 def test_what_the_tables_hold_is_told_from_an_id_on(client, admin, monkeypatch):
@@ -188,6 +188,19 @@ def test_an_id_that_is_none_is_not_found(client, admin, since):
     assert client.get(f"/proof/committed?trades={since}&candles=0").status_code == 404
 
 
+def test_an_ada_that_make_run_did_not_make_is_left_in_peace(client, admin, ada, monkeypatch):
+    monkeypatch.delenv(faults.DOOR, raising=False)
+    for verb in ("token", *proof.ADA_VERBS):
+        answer = client.post(f"/proof/ada/{verb}")
+        assert answer.status_code == 409
+        assert "make run" in answer.json()["says"]
+    ada.refresh_from_db()
+    assert ada.is_active
+    assert not Notification.objects.exists()
+    assert "of <code>make run</code> alone" in client.get("/proof/").content.decode()
+
+
+@pytest.mark.usefixtures("supervisor")
 def test_adas_right_is_taken_and_given_back(client, admin, ada):
     def press(verb):
         return client.post(f"/proof/ada/{verb}").json()
@@ -212,6 +225,7 @@ def test_adas_right_is_taken_and_given_back(client, admin, ada):
     assert mine.all().count() == 1
 
 
+@pytest.mark.usefixtures("supervisor")
 def test_a_closed_page_does_not_leave_ada_without_her_right(client, admin, ada, timers):
     client.post("/proof/ada/take")
     [give] = timers
@@ -220,6 +234,7 @@ def test_a_closed_page_does_not_leave_ada_without_her_right(client, admin, ada, 
     assert ada.is_active
 
 
+@pytest.mark.usefixtures("supervisor")
 def test_what_one_press_left_for_later_does_not_disturb_the_next(client, admin, ada, timers):
     for verb in ("begin", "take", "give", "begin", "take"):
         client.post(f"/proof/ada/{verb}")
@@ -228,6 +243,7 @@ def test_what_one_press_left_for_later_does_not_disturb_the_next(client, admin, 
     assert not ada.is_active
 
 
+@pytest.mark.usefixtures("supervisor")
 def test_without_ada_there_is_nobody_to_revoke(client, admin):
     assert client.post("/proof/ada/take").status_code == 404
     assert "There is nobody called ada here" in client.get("/proof/").content.decode()
