@@ -45,11 +45,16 @@ async def listen(supervisor: Supervisor, path: Path) -> asyncio.Server:
 async def _answer(
     supervisor: Supervisor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    fault, _, name = (await reader.readline()).decode().strip().partition(" ")
-    if fault in FAULTS and name in supervisor.pids:
-        asyncio.get_running_loop().call_later(ANSWER_S, _hit, supervisor, fault, name)
-    writer.write(" ".join(supervisor.pids).encode())
-    writer.close()
+    try:
+        line = (await reader.readline()).decode(errors="replace")
+        fault, _, name = line.strip().partition(" ")
+        if fault in FAULTS and name in supervisor.pids:
+            asyncio.get_running_loop().call_later(ANSWER_S, _hit, supervisor, fault, name)
+        writer.write(" ".join(supervisor.pids).encode())
+    except (OSError, ValueError):  # it left, or its line has no end
+        pass
+    finally:
+        writer.close()
 
 
 def _hit(supervisor: Supervisor, fault: str, name: str) -> None:

@@ -6,10 +6,12 @@ One port listens, the web's; everything else speaks over unix sockets under `var
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -121,7 +123,9 @@ def redis_folder() -> Path:
     """Where the sockets live: under var/, or somewhere shorter where that path is too long."""
     folder = VAR / "redis"
     if len(os.fsencode(folder / "redis.sock")) > LONGEST_SOCKET:
-        return Path(tempfile.mkdtemp(prefix="tocsin-"))
+        shorter = Path(tempfile.mkdtemp(prefix="tocsin-"))
+        atexit.register(shutil.rmtree, shorter, ignore_errors=True)
+        return shorter
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     return folder
@@ -193,15 +197,14 @@ def complete_environment() -> None:
 
     Raises RunError where that is production's, whose database would get the demo people.
     """
-    outside = os.environ.get("DATABASE_URL")
     load(DOTENV)
-    meant = outside or not os.environ.get("DATABASE_URL")
-    os.environ.setdefault("DEBUG", "true" if meant else "false")
+    # a database that somebody names may be production's, exported in this shell for something else
+    os.environ.setdefault("DEBUG", "false" if os.environ.get("DATABASE_URL") else "true")
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{VAR}/tocsin.sqlite3")
     if not switch(environ.Env(), "DEBUG"):
         raise RunError(
             "it makes people whose passwords everybody knows, so it does not start where DEBUG is "
-            "off, nor where .env has a DATABASE_URL and no DEBUG=true. For production see "
+            "off, nor with a DATABASE_URL without DEBUG=true. For production see "
             "docs/howto/deploy.md"
         )
 

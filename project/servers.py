@@ -207,7 +207,7 @@ def _stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM
             process.wait()
 
 
-def end_with_parent() -> None:
+def end_with_parent(how: signal.Signals = signal.SIGTERM) -> None:
     """In a child before its program starts: who is killed with -9 takes it along (Linux only)."""
     if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        _libc.prctl(PR_SET_PDEATHSIG, how)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -120,7 +121,10 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=end_with_parent,
+            # Redis may be frozen when we are killed: then it would hear of no TERM, ever
+            preexec_fn=functools.partial(
+                end_with_parent, signal.SIGKILL if program.last else signal.SIGTERM
+            ),
             limit=LINE_BYTES,
         )
 

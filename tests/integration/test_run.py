@@ -76,6 +76,8 @@ def test_a_killed_supervisor_leaves_nothing_behind(tmp_path):
     with run(tmp_path, processes.free_port()) as program:
         program.until("Tocsin is ready", deadline_s=120)
         everybody = family(program.process.pid)
+        [redis] = named(everybody, PROGRAMS["redis"])
+        os.kill(redis, signal.SIGSTOP)  # as the proof page freezes it
         program.end(signal.SIGKILL)
         eventually(lambda: not processes.alive(everybody))
 
@@ -105,6 +107,8 @@ def test_an_address_of_another_machine_is_named_as_what_is_wrong(tmp_path, host)
 
 
 # --- A .env
+
+EXPORTED = 'DATABASE_URL="$DATABASE" exec env'  # make_run unsets what the tests themselves export
 
 
 def test_what_stands_in_dotenv_counts(tmp_path):
@@ -139,6 +143,14 @@ def test_production_s_dotenv_gets_no_demo_people(tmp_path, debug):
     database = tmp_path / "production.sqlite3"
     (tmp_path / ".env").write_text(f"DATABASE_URL=sqlite:///{database}\n{debug}")
     with make_run(tmp_path) as program:
+        assert program.process.wait(30) != 0
+        program.until("make run: it makes people whose passwords everybody knows")
+    assert not database.exists()
+
+
+def test_nor_does_a_database_that_is_named_outside_without_debug(tmp_path):
+    database = tmp_path / "production.sqlite3"
+    with make_run(tmp_path, DATABASE=f"sqlite:///{database}", shell=EXPORTED) as program:
         assert program.process.wait(30) != 0
         program.until("make run: it makes people whose passwords everybody knows")
     assert not database.exists()

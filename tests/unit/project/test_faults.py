@@ -1,6 +1,7 @@
 """The door of `make run`: faults by name, for its own programs alone."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -52,6 +53,19 @@ async def test_what_is_not_its_own_or_no_fault_is_not_hit(supervisor):
         await ask(fault)
     await ask("kill redis")
     assert await supervisor.hit.get() == ("kill", "redis", 8)
+    assert supervisor.hit.empty()
+
+
+@pytest.mark.parametrize("said", [b"\xff\xfe relay\n", b"a" * 200_000, b""])
+async def test_rubbish_is_answered_or_cut_off_and_hits_nothing(supervisor, tmp_path, said):
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "door")
+        writer.write(said)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() in {b"relay redis", b""}
+        writer.close()
+        assert await ask() == {"relay", "redis"}
     assert supervisor.hit.empty()
 
 

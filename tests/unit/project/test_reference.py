@@ -15,7 +15,15 @@ COMMANDS = (ROOT / "docs" / "reference" / "commands.md").read_text()
 OURS = ("realtime.", "project")
 # of make run, the tests and Docker Compose: read elsewhere than in project/settings.py
 ELSEWHERE = {
-    *("PORT", "HOST", "WORKERS", "CHROMIUM", "TOCSIN_TEST_DATABASE", "DB_PASSWORD"),
+    *(
+        "PORT",
+        "HOST",
+        "WORKERS",
+        "CHROMIUM",
+        "TOCSIN_TEST_DATABASE",
+        "DB_PASSWORD",
+        "TOCSIN_FAULTS",
+    ),
     *("FORCE_COLOR", "DJANGO_SETTINGS_MODULE"),
 }
 
