@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from realtime.engine.conf import settings
 from realtime.engine.models import RevokedToken
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def revoke(user: str, token_id: str = "") -> RevokedToken:
-    """End one token of this user, or all that are there by now. It counts from its commit on."""
+    """End one token of this user, or all that are there by now. It counts from its commit on.
+
+    All: and those that are signed within TOKEN_LEEWAY_S after it.
+    """
     return RevokedToken.objects.create(user=user, token_id=token_id)
 
 
@@ -38,4 +42,6 @@ def refused(vouchers: Iterable[Credential]) -> set[Credential]:
 def _ends(row: RevokedToken, voucher: Credential) -> bool:
     if row.token_id:
         return row.token_id == voucher.token_id
-    return voucher.issued_at is None or voucher.issued_at <= row.revoked_at.timestamp()
+    # a clock that runs ahead dates what it signed before behind the revocation
+    until = row.revoked_at.timestamp() + settings.TOKEN_LEEWAY_S
+    return voucher.issued_at is None or voucher.issued_at <= until

@@ -170,7 +170,8 @@ class ApiKey(models.Model):
 class RevokedToken(models.Model):
     """A token that opens nothing any more, or all that a person was given until then.
 
-    `user`: its subject. `token_id`: its `jti`; "": every one whose `iat` is not after `revoked_at`.
+    `user`: its subject. `token_id`: its `jti`; "": every one whose `iat` is not after `revoked_at`,
+    by clocks that may differ by TOKEN_LEEWAY_S.
     """
 
     user = models.CharField(

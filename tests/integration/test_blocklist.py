@@ -5,11 +5,12 @@ import time
 import pytest
 from django.db import connection
 
-from realtime.engine import blocklist
+from realtime.engine import blocklist, conf
 from realtime.engine.members import Credential
 
 pytestmark = pytest.mark.django_db
 NOW = time.time()
+LEEWAY_S = conf.settings.TOKEN_LEEWAY_S
 
 
 def token(user="7", token_id="a", issued_at=NOW - 60):
@@ -24,9 +25,15 @@ def test_one_token_of_a_person():
 
 def test_all_tokens_that_a_person_was_given_until_then():
     blocklist.revoke("7")
-    later, others = token(issued_at=time.time() + 1), token(user="8")
+    later, others = token(issued_at=time.time() + LEEWAY_S + 1), token(user="8")
     undated = token(token_id="", issued_at=None)
     assert blocklist.refused({token(), undated, later, others}) == {token(), undated}
+
+
+def test_one_that_was_signed_by_a_clock_that_runs_ahead_is_among_them():
+    ahead = token(issued_at=time.time() + LEEWAY_S - 1)
+    blocklist.revoke("7")
+    assert blocklist.refused({ahead}) == {ahead}
 
 
 def test_a_row_that_goes_lets_the_token_live_again():

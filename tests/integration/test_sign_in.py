@@ -132,6 +132,12 @@ def test_a_session_prepared_beforehand_is_not_the_one_that_signs_in(ada):
     assert thief.get("/").status_code == 302
 
 
+def test_no_script_reads_the_cookie_of_a_session_and_no_other_site_sends_it(ada):
+    cookie = attempt(PASSWORD).cookies["sessionid"]
+    assert cookie["httponly"] is True
+    assert cookie["samesite"] == "Lax"
+
+
 def test_a_sign_out_leaves_no_session(ada):
     client = Client()
     attempt(PASSWORD, client=client)

@@ -132,6 +132,13 @@ def test_a_token_is_good_from_its_beginning_less_the_leeway(read):
 
 
 @either
+def test_a_token_from_a_clock_further_ahead_than_the_leeway_waits_for_its_time(read):
+    assert read(iat=NOW + 5).issued_at == NOW + 5
+    with pytest.raises(ExpiredToken, match="not valid yet"):
+        read(iat=NOW + 5.1)
+
+
+@either
 def test_expire_at_says_when_the_connection_or_subscription_ends(read):
     assert read(exp=NOW + 1, expire_at=NOW + 100).expire_at == NOW + 105
     assert read(exp=NOW + 1, expire_at=0).expire_at is None
