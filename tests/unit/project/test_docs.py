@@ -21,6 +21,19 @@ def test_every_test_that_the_proofs_name_exists():
     assert named - defined_in_tests() == set()
 
 
+def test_every_threat_has_a_defence_and_a_test_that_exists():
+    page = (ROOT / "docs/explanation/security.md").read_text()
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if row[0].strip() not in {"threat", "---"}]
+    assert len(rows) > 35
+    for threat, defence, proof in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", proof)
+        assert named, threat
+        assert defence.strip(), threat
+        for file, test in named:
+            assert re.search(rf"def {test}\(", (ROOT / file).read_text()), f"{file}::{test}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_and_files_that_a_page_names_exist(page):
     text = page.read_text()
