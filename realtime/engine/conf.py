@@ -102,6 +102,7 @@ SETTINGS = (
     Setting("TOKEN_ISSUER", "", "", "What a token's `iss` must be."),
     Setting("TOKEN_LEEWAY_S", 5.0, "s", "How far clocks may differ; every expiry is later by it."),
     Setting("TOKEN_LIFE_S", 3600.0, "s", "How long a token lives that is signed here."),
+    Setting("REVOKED_S", 0.0, "s", "How long the revocation of a token is kept; 0: for ever."),
     Setting("TOLERANT_TRIGGERS", False, "", "Triggers that survive DDL by hand."),  # noqa: FBT003
     Setting("TRIGGER_CHECK_S", 30.0, "s", "How often the relay looks for missing triggers."),
     Setting("DRAIN_S", 5.0, "s", "How long a stopping server takes to send its readers elsewhere."),

@@ -2,18 +2,20 @@
 
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from realtime.engine import history, openings, outbox, topics
+from realtime.engine import conf, history, openings, outbox, topics
 from realtime.engine.leader import retention
 from realtime.engine.leader.desk import PostgresqlDesk, SqliteDesk
 from realtime.engine.leader.sqlite import PatientRetention
-from realtime.engine.models import Outcome
+from realtime.engine.models import Outcome, RevokedToken
 from realtime.engine.topics import History, Latest, Topic
 from realtime.protocol.messages import Position
 from tests.live import raw, write
@@ -275,6 +277,18 @@ def test_readers_of_the_newest_values_are_right_or_told():
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_revocations_of_tokens_are_kept_as_long_as_it_is_set(desk):
+    now = timezone.now()
+    for user, age_s in (("5", 10), ("6", 90_000), ("7", 900_000)):
+        row = RevokedToken.objects.create(user=user)
+        RevokedToken.objects.filter(pk=row.pk).update(revoked_at=now - timedelta(seconds=age_s))
+    keeping(desk).trim()
+    assert RevokedToken.objects.count() == 3
+    with conf.settings.override(REVOKED_S=86_400.0):
+        keeping(desk).trim()
+    assert list(RevokedToken.objects.values_list("user", flat=True)) == ["5"]
 
 
 def test_what_was_said_with_an_idempotency_key_is_forgotten_in_time(desk):

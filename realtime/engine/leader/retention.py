@@ -50,7 +50,10 @@ class Retention:
         removed += self._remove("compact", latest, grace_s=GRACE_S)
         removed += self._remove("bury", latest)
         metrics.TRIMMED.inc(removed)
-        return removed + self._forget_outcomes()
+        removed += self._forget("outdated", "forget", settings.IDEMPOTENCY_S)
+        if settings.REVOKED_S:
+            removed += self._forget("lapsed", "pardon", settings.REVOKED_S)
+        return removed
 
     def _remove(self, name: str, policies: list[dict[str, Any]], **params: Any) -> int:
         if not policies:
@@ -68,13 +71,12 @@ class Retention:
                 self._raise_floors(found)
         return len(found)
 
-    def _forget_outcomes(self) -> int:
-        """What publishes with an idempotency key have done is remembered for so long."""
-        age_s = settings.IDEMPOTENCY_S
-        ids = [row[0] for row in self._desk.ask("outdated", age_s=age_s, rows=self._rows)]
+    def _forget(self, which: str, how: str, age_s: float) -> int:
+        """What publishes with an idempotency key have done, and revocations of tokens."""
+        ids = [row[0] for row in self._desk.ask(which, age_s=age_s, rows=self._rows)]
         if ids:
             with self._desk.together():
-                self._desk.ask("forget", ids=as_json(ids))
+                self._desk.ask(how, ids=as_json(ids))
         return len(ids)
 
     def _raise_floors(self, removed: list[tuple[Any, ...]]) -> None:
