@@ -61,6 +61,7 @@ SETTINGS = (
     Setting("DATABASE_ANSWER_S", 8.0, "s", "How long a hub waits for a statement; else it is cut."),
     Setting("RING_SIZE", 1000, "publications", "Recent publications a hub keeps for each topic."),
     Setting("RING_BYTES", 1_048_576, "bytes", "The most that these publications take up."),
+    Setting("MISSED_BYTES", 67_108_864, "bytes", "Kept above that for who comes back, in all."),
     Setting("RECHECK_S", 60.0, "s", "How often every session and right is asked about again."),
     Setting("LINGER_S", 5.0, "s", "How long a hub follows a topic after its last reader left."),
     Setting("TOKEN_STRANGERS", False, "", "Tokens may name who is no user of this site."),  # noqa: FBT003

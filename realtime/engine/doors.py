@@ -82,6 +82,7 @@ class Tuning:
 
     ring_size: int = 1000
     ring_bytes: int = 1 << 20
+    missed_bytes: int = 1 << 26
     page: int = 1000
     hold_s: float = 1.0
     pending_wait_s: float = 1.0
@@ -113,6 +114,7 @@ def tuning() -> Tuning:
     return Tuning(
         ring_size=settings.RING_SIZE,
         ring_bytes=settings.RING_BYTES,
+        missed_bytes=settings.MISSED_BYTES,
         hold_s=settings.HOLD_S,
         pending_wait_s=settings.PENDING_WAIT_S,
         pending_max=settings.PENDING_MAX,

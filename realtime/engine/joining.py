@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 0.1
 # where the declaration keeps no number of publications: as many rows as a page of the log
 LATEST_LIMIT = 1000
+# so many missed publications make a long answer
+MANY = 50
 
 
 async def join(
@@ -68,10 +70,12 @@ class _Joining:
         keeps = match.declaration.history
         self._limit = getattr(keeps, "size", LATEST_LIMIT) if keeps else 0
         self._since = request.since if keeps else None
+        # what the log may take the reader on from, as far as is known
+        self._from = self._since
         self._newest = topics.keeps_newest(match.declaration)
 
     async def answer(self) -> Subscribed | codes.Error:
-        found = await self._from_ring() or await self._from_log()
+        found = await self._from_memory() or await self._open_topic()
         if isinstance(found, codes.Error):
             return found
         start, snapshot = found
@@ -92,12 +96,12 @@ class _Joining:
             return replace(result, position=None, was_recovering=self._request.since is not None)
         return result
 
-    # --- From the ring: who was away for a moment costs two short questions
+    # --- From memory: who was away asks about the right alone, and shares all else
 
-    async def _from_ring(self) -> tuple[Start, None] | None:
-        if self._since is None or self._missed() is None:
+    async def _from_memory(self) -> tuple[Start, None] | None:
+        if self._since is None or self._newest:  # it wants the newest and not what it missed
             return None
-        member = self._member
+        member, missed = self._member, self._hub.upkeep.missed
         async with member.reader.turns.one():
             if not member.vouched:
                 answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
@@ -105,11 +109,26 @@ class _Joining:
                     return None
                 member.grant.answered(answer.covers)
             # the broker may be behind: what was published before this subscription began is in it
-            top = (await self._hub.doors.heads([member.topic]))[member.topic]
+            top = await missed.top(member.topic)
+        if not self._continues(self._since, top):
+            self._from = None
+            return None
         if not await self._reached(top):
             return None
+        async with member.reader.turns.one():
+            if not await missed.bring(self._feed, self._since.offset, self._limit):
+                self._from = None
+                return None
+        if top.offset - self._since.offset > MANY:
+            await missed.turn()
         start = self._missed()
         return None if start is None else (start, None)
+
+    def _continues(self, since: Position, top: Position) -> bool:
+        """The log may take the reader on from there; where it cannot, it need not be read."""
+        missed = top.offset - since.offset
+        few = 0 <= missed <= self._limit or (self._feed.compacted and missed > 0)
+        return since.epoch in {"", top.epoch} and few
 
     async def _reached(self, top: Position) -> bool:
         """Wait until the feed is where the log is; False if it does not get there in time."""
@@ -128,17 +147,15 @@ class _Joining:
         position, since = self._feed.position, self._since
         if position is None or since is None or not self._feed.ring.covers(since.offset):
             return None
-        if self._newest:
-            return None  # it wants the newest and not what it missed
         slots = self._feed.missed(since.offset)
         if len(slots) > self._limit or since.offset > position.offset:
             return None
         publications = [slot.publication for slot in slots]
         return recovery.recover(since, position, publications, compacted=self._feed.compacted)
 
-    # --- From the log
+    # --- From the log and the rows
 
-    async def _from_log(self) -> tuple[Start, Snapshot | None] | codes.Error:
+    async def _open_topic(self) -> tuple[Start, Snapshot | None] | codes.Error:
         opening = await self._open()
         if opening is None:
             return codes.Error.INTERNAL
@@ -176,7 +193,7 @@ class _Joining:
             return await self._hub.doors.open_topic(
                 user,
                 self._match,
-                self._since,
+                self._from,
                 self._limit,
                 vouched=self._member.vouched,
                 voucher=self._member.voucher,

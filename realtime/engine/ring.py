@@ -1,5 +1,7 @@
 """The last publications of one topic, ready to be sent; bounded by number and by bytes.
 
+For a while it may go back further: by what was read from the log for readers who come back.
+
 Guarantee: whoever stands at `base` or after it finds here all that he missed (in a compacted topic:
 the newest publication of each key).
 """
@@ -24,6 +26,8 @@ class Ring:
         self._most, self._most_bytes = most, most_bytes
         self._slots: deque[Slot] = deque()
         self._bytes = 0
+        # what it holds above its own bounds
+        self._more = self.more_bytes = 0
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -31,10 +35,27 @@ class Ring:
     def append(self, slot: Slot) -> None:
         self._slots.append(slot)
         self._bytes += slot.size
-        while len(self._slots) > self._most or self._bytes > self._most_bytes:
+        self._trim()
+
+    def _trim(self) -> None:
+        most, most_bytes = self._most + self._more, self._most_bytes + self.more_bytes
+        while len(self._slots) > most or self._bytes > most_bytes:
             oldest = self._slots.popleft()
             self._bytes -= oldest.size
             self.base = oldest.offset
+
+    def reach_back(self, base: int, slots: list[Slot]) -> None:
+        """Hold these as well, all that there is after `base` and up to what it holds now."""
+        self._slots.extendleft(reversed(slots))
+        size = sum(slot.size for slot in slots)
+        self._bytes += size
+        self._more, self.more_bytes = self._more + len(slots), self.more_bytes + size
+        self.base = base
+
+    def shrink(self) -> None:
+        """Hold no more than its own bounds."""
+        self._more = self.more_bytes = 0
+        self._trim()
 
     def covers(self, offset: int) -> bool:
         return offset >= self.base

@@ -15,6 +15,7 @@ from realtime.engine import census, metrics, orders, revocation
 from realtime.engine.broker import Seldom
 from realtime.engine.feed import Broken, MarkFell
 from realtime.engine.frames import Slot
+from realtime.engine.missed import Missed
 from realtime.engine.revocation import CONTROL
 from realtime.protocol.codes import Unsubscribe
 from realtime.protocol.messages import Position
@@ -33,6 +34,7 @@ COMPLAIN_S = 60.0
 class Upkeep:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self.missed = Missed(hub.doors, hub.tuning, hub.tasks.spawn, self.control_reaches)
         self._repairing: set[str] = set()
         self._wanted = 0
         self._reading_control = False
@@ -217,6 +219,7 @@ class Upkeep:
         hub = self._hub
         now = asyncio.get_running_loop().time()
         hub.forget_idle(now)
+        self.missed.forget(now)
         metrics.TOPICS.set(len(hub.feeds))
         if hub.control is None:
             return

@@ -19,6 +19,7 @@ async def test_every_door_leads_somewhere():
     ("setting", "measure"),
     [
         ("RING_SIZE", "ring_size"),
+        ("MISSED_BYTES", "missed_bytes"),
         ("RING_BYTES", "ring_bytes"),
         ("HOLD_S", "hold_s"),
         ("PENDING_WAIT_S", "pending_wait_s"),

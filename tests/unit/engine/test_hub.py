@@ -515,10 +515,12 @@ class HubMachine(RuleBasedStateMachine):
         """What of its rows a client must have in the end."""
         return sorted(rows)
 
-    @initialize(seed=st.integers(0, 2**16), slow=st.booleans())
-    def begin(self, seed, slow):
+    @initialize(
+        seed=st.integers(0, 2**16), slow=st.booleans(), ring_size=st.sampled_from([1, 3, 8])
+    )
+    def begin(self, seed, slow, ring_size):
         delays = (0, 0, 0.01, 0.3, 0.7) if slow else (0, 0, 0.01, 0.05)
-        self.scene = Scene(self.make_world(random.Random(seed), delays))
+        self.scene = Scene(self.make_world(random.Random(seed), delays), ring_size=ring_size)
         self.world, self.hub = self.scene.world, self.scene.hub
         self.clients = []
         self.someone_comes("ada", text, deltas=True)
