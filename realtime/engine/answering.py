@@ -80,9 +80,9 @@ class Answers:
         about = wire.about(self._info(match.topic), None)
         if not match.declaration.history:
             return await self._passed(match, Passing(match.topic, text or "", about, blob))
-        async with self._publishing, self._reader.turns.one():
-            user = self._reader.person.user
-            put = await publishing.apublish_for(user, match, text or "", about)
+        user, turns = self._reader.person.user, self._reader.turns
+        async with self._publishing:
+            put = await turns.ask(lambda: publishing.apublish_for(user, match, text or "", about))
         if not put.allowed:
             return Error.PERMISSION_DENIED
         if put.unnumbered:
@@ -92,8 +92,8 @@ class Answers:
     async def _passed(self, match: Match, message: Passing) -> Found:
         """Publish what no log keeps."""
         async with self._publishing:
-            async with self._reader.turns.one():
-                seen = await publishing.amay_pass(self._reader.person.user, match)
+            user, turns = self._reader.person.user, self._reader.turns
+            seen = await turns.ask(lambda: publishing.amay_pass(user, match))
             if seen is None:
                 return Error.PERMISSION_DENIED
             mark = await passing.mark(seen)
@@ -121,15 +121,11 @@ class Answers:
             return Error.PERMISSION_DENIED
         most = settings.HISTORY_LIMIT
         limit = most if command.limit < 0 else min(command.limit, most)
-        async with self._reader.turns.one():
-            found = await self._hub.doors.excerpt(
-                self._reader.person.user,
-                match,
-                command.since,
-                limit,
-                reverse=command.reverse,
-                vouched=vouched,
-            )
+        excerpt, user = self._hub.doors.excerpt, self._reader.person.user
+        since, reverse = command.since, command.reverse
+        found = await self._reader.turns.ask(
+            lambda: excerpt(user, match, since, limit, reverse=reverse, vouched=vouched)
+        )
         if not found.allowed:
             return Error.PERMISSION_DENIED
         reached = await self._hub.upkeep.control_reaches(found.control)
@@ -148,11 +144,11 @@ class Answers:
             return Error.TOO_MANY_REQUESTS
         reader, presence = self._reader, self._hub.doors.presence
         asker = reader.person.user or reader.client
+        why = await self._why_not_present(match.topic)
+        if why is not None:
+            return why
         # in its turn: an answer may be large, and who does not read it gets no more of them
         async with reader.turns.one():
-            why = await self._why_not_present(match.topic)
-            if why is not None:
-                return why
             if isinstance(command, commands.Presence):
                 return messages.Present(await presence.everybody(match.topic, asker))
             return messages.PresenceCount(*await presence.count(match.topic, asker))
@@ -164,7 +160,8 @@ class Answers:
             return Error.INTERNAL  # held for a moment: it may ask again
         if topic.startswith(entering.PRIVATE):
             return Error.PERMISSION_DENIED
-        answer = await self._hub.doors.authorise(self._reader.person.user, topic)
+        authorise, user = self._hub.doors.authorise, self._reader.person.user
+        answer = await self._reader.turns.ask(lambda: authorise(user, topic))
         return None if answer.allowed else Error.PERMISSION_DENIED
 
     def _member(self, topic: str) -> Member | None:

@@ -84,7 +84,7 @@ class Connection:
             closing=lambda: self._session.closed,
         )
         self.turns = self._outlet.turns
-        self.turns.share = lambda: hub.shares.one(self.person.user or self.client)
+        self.turns.shared = lambda work: hub.shares.run(self.person.user or self.client, work)
         self._members: dict[str, Member] = {}
         self._gifts = Gifts(hub, self, takes=self._session.takes, begin=self._given)
         self._tasks: set[asyncio.Task[None]] = set()

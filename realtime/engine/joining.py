@@ -102,23 +102,23 @@ class _Joining:
         if self._since is None or self._newest:  # it wants the newest and not what it missed
             return None
         member, missed = self._member, self._hub.upkeep.missed
-        async with member.reader.turns.one():
-            if not member.vouched:
-                answer = await self._hub.doors.authorise(member.reader.person.user, member.topic)
-                if not answer.allowed:
-                    return None
-                member.grant.answered(answer.covers)
-            # the broker may be behind: what was published before this subscription began is in it
-            top = await missed.top(member.topic)
+        turns, user = member.reader.turns, member.reader.person.user
+        if not member.vouched:
+            answer = await turns.ask(lambda: self._hub.doors.authorise(user, member.topic))
+            if not answer.allowed:
+                return None
+            member.grant.answered(answer.covers)
+        # the broker may be behind: what was published before this subscription began is in it
+        top = await missed.top(member.topic)
         if not self._continues(self._since, top):
             self._from = None
             return None
         if not await self._reached(top):
             return None
-        async with member.reader.turns.one():
-            if not await missed.bring(self._feed, self._since.offset, self._limit):
-                self._from = None
-                return None
+        after = self._since.offset
+        if not await turns.ask(lambda: missed.bring(self._feed, after, self._limit)):
+            self._from = None
+            return None
         if top.offset - self._since.offset > MANY:
             await missed.turn()
         start = self._missed()
@@ -174,9 +174,8 @@ class _Joining:
         """The topic as of an instant; a "no" older than the last revocation is asked again."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._hub.tuning.hold_s
-        user = self._member.reader.person.user
         while True:
-            opening = await self._ask(user)
+            opening = await self._member.reader.turns.ask(self._ask)
             if opening is None:
                 return None
             old = not opening.allowed and opening.covers < self._member.grant.needs
@@ -186,18 +185,17 @@ class _Joining:
                 return None
             await asyncio.sleep(LOOK_S)
 
-    async def _ask(self, user: str) -> Opening | None:
-        async with self._member.reader.turns.one():
-            if self._member.ended:
-                return None  # it has left meanwhile
-            return await self._hub.doors.open_topic(
-                user,
-                self._match,
-                self._from,
-                self._limit,
-                vouched=self._member.vouched,
-                voucher=self._member.voucher,
-            )
+    async def _ask(self) -> Opening | None:
+        if self._member.ended:
+            return None  # it has left meanwhile
+        return await self._hub.doors.open_topic(
+            self._member.reader.person.user,
+            self._match,
+            self._from,
+            self._limit,
+            vouched=self._member.vouched,
+            voucher=self._member.voucher,
+        )
 
     def _place(self, top: Position) -> bool:
         """Bring the feed to where the log is; False if they do not agree on the epoch."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from realtime.engine.conf import settings
 from realtime.protocol.session import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    Question = Callable[[], Awaitable["R"]]
+
+R = TypeVar("R")
 
 
 def of_session() -> Limits:
@@ -45,17 +48,18 @@ class Bucket:
 
 
 class Turns:
-    """One client's questions to the database: a few at a time, and none while it has much to read.
+    """One client's questions: a few at a time, and none while it has much to read.
 
     However many it asks, they queue here and not before those of the others; however many clients
-    a person has, what `share` gives them leaves something for the others.
+    a person has, `shared` lets so few of their questions to the database go on at once that
+    something is left for the others.
     """
 
     def __init__(self, at_once: int) -> None:
         self._few = asyncio.Semaphore(at_once)
         self._open = asyncio.Event()
         self._open.set()
-        self.share: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext
+        self.shared: Callable[[Question[Any]], Awaitable[Any]] = _ask
 
     def pause(self, *, busy: bool) -> None:
         if busy:
@@ -67,8 +71,17 @@ class Turns:
     async def one(self) -> AsyncIterator[None]:
         async with self._few:
             await self._open.wait()
-            async with self.share():
-                yield
+            yield
+
+    async def ask(self, question: Question[R]) -> R:
+        """Of the database."""
+        async with self.one():
+            answer: R = await self.shared(question)
+            return answer
+
+
+async def _ask(question: Question[R]) -> R:
+    return await question()
 
 
 def database_share() -> int:
@@ -91,6 +104,18 @@ class Shares:
             yield
         finally:
             self.give_back(name)
+
+    async def run(self, name: str, work: Question[R]) -> R:
+        """Work in a thread goes on when whoever wants it has gone: until it ends, it counts."""
+        await self.take(name)
+        running = asyncio.ensure_future(work())
+        running.add_done_callback(lambda done: self._ended(name, done))
+        return await asyncio.shield(running)
+
+    def _ended(self, name: str, done: asyncio.Future[Any]) -> None:
+        self.give_back(name)
+        if not done.cancelled():
+            done.exception()  # looked at, for nobody else may be there to do it
 
     async def take(self, name: str) -> None:
         few = self._few.setdefault(name, asyncio.Semaphore(self._at_once))

@@ -136,11 +136,7 @@ async def _call(function: Callable[[Call], Any], user: str, client: str, data: s
     async with asyncio.timeout(settings.RPC_S):
         if inspect.iscoroutinefunction(function):
             return await function(Call(_known(await _load_user(user)), client, value))
-        await _shares.take(who := user or client)
-        running = asyncio.ensure_future(_run(function, user, client, value))
-        # one that lasts too long goes on in its thread: until it ends, that counts
-        running.add_done_callback(lambda _: _shares.give_back(who))
-        return await asyncio.shield(running)
+        return await _shares.run(user or client, lambda: _run(function, user, client, value))
 
 
 def _in_thread(function: Callable[[Call], Any], user: str, client: str, value: Any) -> Any:

@@ -12,6 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests import processes
+from websockets.sync.client import connect
 from tests.peers import CLOSE, CONT, PING, PONG, TEXT, answered, frame
 from tests.processes import WORKER, eventually, family, manage, running, status, workers
 

@@ -1,6 +1,9 @@
 """How much a client may ask for."""
 
 import asyncio
+import gc
+
+import pytest
 
 from realtime.engine.limits import Bucket, Seats, Shares, Turns
 
@@ -53,6 +56,59 @@ async def test_shares_are_a_few_for_each_name_and_forgotten_with_the_last():
     going.set()
     await asyncio.gather(*tasks[1:])
     assert not shares._few
+
+
+async def test_what_goes_on_in_its_thread_counts_though_nobody_waits_for_it_any_more():
+    shares, asked = Shares(1), []
+    ends = asyncio.Event()
+
+    async def work(name):
+        asked.append(name)
+        await ends.wait()
+        return name
+
+    first = asyncio.create_task(shares.run("ada", lambda: work("first")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    second = asyncio.create_task(shares.run("ada", lambda: work("second")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert asked == ["first"]
+    ends.set()
+    assert await second == "second"
+    assert not shares._few
+
+
+async def test_an_error_that_nobody_waits_for_is_not_complained_of(caplog):
+    shares, begun = Shares(1), asyncio.Event()
+
+    async def fails():
+        begun.set()
+        await asyncio.sleep(0)
+        raise ConnectionError
+
+    task = asyncio.create_task(shares.run("ada", fails))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not caplog.records
+    with pytest.raises(ConnectionError):
+        await shares.run("ada", fails)
+
+
+async def test_a_turn_is_the_clients_own_and_the_question_in_it_a_share():
+    turns, shares = Turns(1), Shares(1)
+    turns.shared = lambda work: shares.run("ada", work)
+    await shares.take("ada")
+    asking = asyncio.create_task(turns.ask(lambda: asyncio.sleep(0, "answer")))
+    await asyncio.sleep(0)
+    assert not asking.done()
+    shares.give_back("ada")
+    assert await asking == "answer"
 
 
 def test_seats_are_counted_by_name_and_given_back():
