@@ -77,6 +77,7 @@ SETTINGS = (
         "FRAME_BYTES", 65_536, "bytes", "The largest frame of a client; else 3501, in HTTP 413."
     ),
     Setting("FRAME_COMMANDS", 256, "commands", "The most in one frame of a client; else 3501."),
+    Setting("UNANSWERED_BYTES", 4_194_304, "bytes", "What a client may ask ahead; else 3013."),
     Setting("FRAMES_PER_S", 100.0, "frames", "A client's lasting rate; faster is 3013."),
     Setting("FRAMES_BURST", 1024, "frames", "How many a client may send at once; else 3013."),
     Setting("COMMANDS_PER_S", 50.0, "commands", "A client's lasting rate; faster is 3013."),

@@ -87,7 +87,8 @@ class Connection:
         self.turns.shared = lambda work: hub.shares.run(self.person.user or self.client, work)
         self._members: dict[str, Member] = {}
         self._gifts = Gifts(hub, self, takes=self._session.takes, begin=self._given)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], int] = {}
+        self._size = 0  # of the command that is heard just now
         self._timer: asyncio.TimerHandle | None = None
         self.seated = False
         self._began = now
@@ -112,12 +113,14 @@ class Connection:
             commands = self._codec.decode(frame, settings.FRAME_COMMANDS)
         except Malformed:
             return self._do(self._session.close(Disconnect.BAD_REQUEST))
-        if not self._bucket.take(len(commands), now):
+        unanswered = self._session.queued_bytes + sum(self._tasks.values()) + size
+        if not self._bucket.take(len(commands), now) or unanswered > settings.UNANSWERED_BYTES:
             return self.disconnect(Disconnect.TOO_MANY_REQUESTS)
+        self._size = size // max(1, len(commands))
         for command in commands:
             if isinstance(command, Pong) and self._outlet.ponged(now):
                 self._hub.resume(self)
-            self._perform(self._session.receive(command, now))
+            self._perform(self._session.receive(command, now, self._size))
         self._outlet.flush()
         return None
 
@@ -264,11 +267,11 @@ class Connection:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
+        self._tasks[task] = self._size
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             # its client would wait for ever: it is told, and comes back
             log.error("connection.failed", exc_info=error)

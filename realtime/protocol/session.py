@@ -7,13 +7,12 @@ Source: protocol.md, sections 1.1, 3 to 5 and 9.
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
 from realtime.protocol import codes, commands, messages
 from realtime.protocol.effects import Ask, Authenticate, Close, Effect, Hear, Join, Leave, Send
-from realtime.protocol.subscriptions import Subscriptions
+from realtime.protocol.subscriptions import Queue, Subscriptions
 
 _DELTAS = {"", "fossil"}
 GRACE_S = 25.0  # for a client to renew its token in, beyond its end
@@ -41,7 +40,6 @@ class Session:
         self._limits = limits
         self._state = _State.NEW
         self._connect_id = 0
-        self._queue: deque[commands.Command] = deque()
         self._topics = Subscriptions()
         self._patience_until = now + limits.connect_s
         self._ping_at = 0.0
@@ -62,10 +60,14 @@ class Session:
         full = len(self._topics) >= self._limits.topics
         return self._state is _State.READY and topic not in self._topics and not full
 
+    @property
+    def queued_bytes(self) -> int:
+        return self._topics.queued_bytes
+
     # --- What the client says -----------------------------------------------------------------
 
-    def receive(self, command: commands.Command, now: float) -> list[Effect]:
-        """The client's next command. Those behind a connect wait until it is answered."""
+    def receive(self, command: commands.Command, now: float, size: int = 0) -> list[Effect]:
+        """The client's next command, of about so many bytes. Behind a connect it waits for that."""
         if self._state in {_State.REFUSED, _State.CLOSED}:
             return []
         if isinstance(command, commands.Connect) != (self._state is _State.NEW):
@@ -76,7 +78,7 @@ class Session:
             # Lenient to a pong that nobody asked for, as clients differ.
             self._pong_by = math.inf
             return []
-        return self._take(command)
+        return self._take(command, size)
 
     def _authenticate(self, command: commands.Connect, now: float) -> list[Effect]:
         self._state = _State.AUTHENTICATING
@@ -84,15 +86,14 @@ class Session:
         self._patience_until = now + self._limits.connect_s
         return [Authenticate(command)]
 
-    def _take(self, command: commands.Command) -> list[Effect]:
+    def _take(self, command: commands.Command, size: int) -> list[Effect]:
         """Obey it now, or when what it waits for is answered."""
-        early = self._state is _State.AUTHENTICATING
-        queue = self._queue if early else self._topics.queue(command)
+        queue = self._topics.queue(command, early=self._state is _State.AUTHENTICATING)
         if queue is None:
             return self._obey(command)
         if len(queue) >= self._limits.queued:
             return self.close(codes.Disconnect.TOO_MANY_REQUESTS)
-        queue.append(command)
+        queue.append((command, size))
         return []
 
     def _obey(self, command: commands.Command) -> list[Effect]:
@@ -155,10 +156,10 @@ class Session:
             return [Leave(topic)]
         return [Leave(topic), _reply(asked.id, error), *self._take_all(self._topics.queued(topic))]
 
-    def _take_all(self, waiting: deque[commands.Command]) -> list[Effect]:
+    def _take_all(self, waiting: Queue) -> list[Effect]:
         effects: list[Effect] = []
         while waiting and not self.closed:
-            effects += self._take(waiting.popleft())
+            effects += self._take(*waiting.popleft())
         return effects
 
     # --- How the things asked for went --------------------------------------------------------
@@ -174,7 +175,7 @@ class Session:
         self.ends_at = None if welcome.ttl_s is None else now + welcome.ttl_s
         for topic, result in welcome.subs.items():
             self._topics.begin(topic, result.ttl_s, now, server=True)
-        return [_reply(self._connect_id, welcome), *self._take_all(self._queue)]
+        return [_reply(self._connect_id, welcome), *self._take_all(self._topics.queued(""))]
 
     def refused(self, why: messages.Refusal | codes.Disconnect, now: float) -> list[Effect]:
         """The client may not connect. After an error the rest of what it sends is ignored."""
@@ -183,7 +184,7 @@ class Session:
         if isinstance(why, codes.Disconnect):
             return self.close(why)
         self._state = _State.REFUSED
-        self._queue.clear()
+        self._topics.clear()
         self._patience_until = now + self._limits.connect_s
         return [_reply(self._connect_id, why)]
 
@@ -252,7 +253,6 @@ class Session:
         if self._state is _State.CLOSED:
             return []
         self._state = _State.CLOSED
-        self._queue.clear()
         self._topics.clear()
         return [Send(messages.DisconnectPush(reason)), Close(reason)]
 

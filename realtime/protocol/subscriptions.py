@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from realtime.protocol.commands import Command, Subscribe, Unsubscribe
 
+# commands, and about how many bytes each is
+Queue = deque[tuple[Command, int]]
+
 
 @dataclass(slots=True)
 class Subscription:
@@ -17,7 +20,7 @@ class Subscription:
 class Subscriptions:
     def __init__(self) -> None:
         self._topics: dict[str, Subscription] = {}
-        self._queues: dict[str, deque[Command]] = {}
+        self._queues: dict[str, Queue] = {}
         # mostly empty: only what a token granted ends
         self._ends: dict[str, float] = {}
 
@@ -43,21 +46,28 @@ class Subscriptions:
     def ask(self, request: Subscribe) -> None:
         self._topics[request.topic] = Subscription(request)
 
-    def queue(self, command: Command) -> deque[Command] | None:
-        """Where this waits: whatever concerns a topic being opened, for the answer before it.
+    def queue(self, command: Command, *, early: bool) -> Queue | None:
+        """Where this waits: whatever concerns a topic being opened, for the answer before it;
+        `early`: whatever it is, for the connect (there is no topic without a name).
 
         Some clients ask again when they grow impatient; they take a "no" that comes ahead of the
         answer to their first subscribe for the end.
         """
+        if early:
+            return self._queues.setdefault("", deque())
         match command:
             case Subscribe(topic=topic) | Unsubscribe(topic=topic):
                 if topic in self and not self.holds(topic):
                     return self._queues.setdefault(topic, deque())
         return None
 
-    def queued(self, topic: str) -> deque[Command]:
+    def queued(self, topic: str) -> Queue:
         """What has waited for an answer that is given now."""
         return self._queues.pop(topic, deque())
+
+    @property
+    def queued_bytes(self) -> int:
+        return sum(size for queue in self._queues.values() for _, size in queue)
 
     def begin(self, topic: str, ttl_s: int | None, now: float, *, server: bool) -> None:
         self._topics[topic] = Subscription(server=server)

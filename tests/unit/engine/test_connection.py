@@ -178,6 +178,60 @@ def test_too_many_commands_are_refused(scene):
     assert wire.code == 3013
 
 
+class Stalled:
+    """The database leaves one kind of question without an answer until it is `free`."""
+
+    def __init__(self, scene, door):
+        place, name = (scene.hub.doors, door)
+        if door == "identify":
+            place, name = (scene.hub.rights, "_identify")
+        self.free, ask = asyncio.Event(), getattr(place, name)
+
+        async def waits(*values, **named):
+            await self.free.wait()
+            return await ask(*values, **named)
+
+        object.__setattr__(place, name, waits)
+
+
+LARGE = "x" * 1000
+
+
+@pytest.mark.parametrize("door", ["identify", "open_topic", "excerpt"])
+def test_what_waits_for_an_answer_is_bounded_in_bytes(scene, door):
+    """Behind a connect, behind the subscribe of its topic, and in the database's own queue."""
+    with settings.override(UNANSWERED_BYTES=20_000):
+        wire = Wire(scene.loop, scene.hub)
+        if door == "excerpt":
+            wire.connect()
+        stalled = Stalled(scene, door)
+        asked = {
+            "identify": {"publish": {"channel": TOPIC, "data": LARGE}},
+            "open_topic": {"subscribe": {"channel": TOPIC, "token": LARGE}},
+            "excerpt": {"history": {"channel": TOPIC, "since": {"epoch": LARGE}}},
+        }[door]
+        if door != "excerpt":
+            wire.say({"id": 1, "connect": {}})
+            wire.say({"id": 2, "subscribe": {"channel": TOPIC}})
+        for number in range(3, 18):
+            wire.say({"id": number, **asked})
+        assert wire.code is None
+        for number in range(18, 23):
+            wire.say({"id": number, **asked})
+        assert wire.code == 3013
+        stalled.free.set()
+
+
+def test_what_was_answered_counts_no_more(scene):
+    with settings.override(UNANSWERED_BYTES=5000):
+        wire = Wire(scene.loop, scene.hub)
+        wire.connect()
+        for number in range(3, 30):
+            wire.say({"id": number, "history": {"channel": TOPIC, "since": {"epoch": LARGE}}})
+    assert wire.code is None
+    assert wire.heard[-1]["id"] == 29
+
+
 def test_who_says_nothing_is_given_up(scene):
     wire = Wire(scene.loop, scene.hub)
     scene.loop.pass_time(11)

@@ -72,23 +72,23 @@ def test_a_topic_taken_up_again_without_an_end_has_none():
 
 def test_what_concerns_a_topic_waits_while_it_is_opened():
     topics = Subscriptions()
-    assert topics.queue(Unsubscribe(1, "a")) is None
+    assert topics.queue(Unsubscribe(1, "a"), early=False) is None
     topics.ask(asked(2))
-    queue = topics.queue(Unsubscribe(4, "a"))
-    assert topics.queue(asked(5)) is queue
-    assert topics.queue(asked(5, "b")) is None
-    assert topics.queue(Publish(6, "a")) is None
+    queue = topics.queue(Unsubscribe(4, "a"), early=False)
+    assert topics.queue(asked(5), early=False) is queue
+    assert topics.queue(asked(5, "b"), early=False) is None
+    assert topics.queue(Publish(6, "a"), early=False) is None
     topics.begin("a", None, 0, server=False)
     assert topics.queued("a") is queue
     assert not topics.queued("a")
-    assert topics.queue(Unsubscribe(7, "a")) is None
+    assert topics.queue(Unsubscribe(7, "a"), early=False) is None
 
 
 def test_at_the_end_nothing_is_left():
     topics = Subscriptions()
     topics.begin("a", 10, 0, server=False)
     topics.ask(asked(2, "b"))
-    topics.queue(Unsubscribe(3, "b")).append(Unsubscribe(3, "b"))
+    topics.queue(Unsubscribe(3, "b"), early=False).append(Unsubscribe(3, "b"))
     topics.clear()
     assert not topics.queued("b")
     assert len(topics) == 0
