@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
+from websockets.sync.client import connect
 
 from tests import processes
-from websockets.sync.client import connect
 from tests.peers import CLOSE, CONT, PING, PONG, TEXT, answered, frame
 from tests.processes import WORKER, eventually, family, manage, running, status, workers
 
