@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -128,7 +129,10 @@ def run(python: str, address: str, folder: Path) -> Cases:
 def wait_for(address: str) -> None:
     """The port is open before the process behind it answers."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    direct.open(f"http://{address}/healthz", timeout=READY_S).close()
+    try:
+        direct.open(f"http://{address}/healthz", timeout=READY_S).close()
+    except OSError as error:
+        raise ConformanceError(f"the server at {address} does not answer: {error}") from None
 
 
 def verdict(case: Mapping[str, Any]) -> str:
@@ -177,6 +181,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except ConformanceError as error:
