@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import json
+import os
 import re
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ from realtime.engine.models import CONTROL, Entry, Head
 COUNTED = 10_000
 # what waits longer than this is late
 LATE_S = 5.0
+# with less on its disk SQLite is about to refuse what applications write
+LEAST_BYTES = 1 << 20
 NAME = re.compile(r"tocsin relay (?P<host>\S+?):(?P<pid>\d+)(?: since (?P<since>\d+))?")
 
 
@@ -72,6 +75,18 @@ def log() -> Log:
     heads = Head.objects.exclude(topic=CONTROL).aggregate(last=Max("moved_at"), topics=Count("pk"))
     control = Head.objects.filter(topic=CONTROL).values_list("offset", flat=True).first()
     return Log(heads["last"], heads["topics"], control or 0)
+
+
+def disk_trouble() -> str:
+    """Why nothing can be written into SQLite's file; empty where it can. Nothing is tried."""
+    if connection.vendor != "sqlite":
+        return ""
+    file = connection.settings_dict["NAME"]
+    folder = os.path.dirname(file)  # noqa: PTH120  (NAME may be of either kind)
+    if not (os.access(file, os.W_OK) and os.access(folder, os.W_OK)):
+        return "the database is read-only"
+    disk = os.statvfs(folder)
+    return "the disk is full" if disk.f_bavail * disk.f_frsize < LEAST_BYTES else ""
 
 
 def redis_trouble() -> str:

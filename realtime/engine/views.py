@@ -45,6 +45,9 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
             parts["redis"] = DOWN
         if now.leader is None:
             parts["relay"] = DOWN
+        if trouble := state.disk_trouble():
+            log.warning("database.unwritable", reason=trouble)
+            parts["database"] = DOWN
     ready = parts["database"] == OK and parts["relay"] == OK
     status = DOWN if not ready else DEGRADED if parts["redis"] != OK else OK
     answer = JsonResponse({"status": status, **parts}, status=200 if ready else 503)

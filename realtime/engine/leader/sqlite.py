@@ -5,6 +5,7 @@ A file lock makes it the one; the operating system gives it back when the proces
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -63,22 +64,18 @@ class SqliteLeader(Leading):
         self.desk = SqliteDesk()
         self.retention = PatientRetention(self.desk)
         self._cursor = self._read_at = 0
-        self._lock: IO[str] | None = None
+        self._lock: IO[bytes] | None = None
         self._interrupted = threading.Event()
 
     def lead(self) -> bool:
-        lock = lock_path().open("a+")
+        lock = lock_path().open("a+b", buffering=0)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             return False
         self._lock = lock
-        lock.truncate(0)
-        json.dump(
-            {"host": socket.gethostname(), "pid": os.getpid(), "since": int(time.time())}, lock
-        )
-        lock.flush()
+        _tell(lock, {"host": socket.gethostname(), "pid": os.getpid(), "since": int(time.time())})
         self._begin()
         return True
 
@@ -126,7 +123,14 @@ class SqliteLeader(Leading):
 
     def close(self) -> None:
         if self._lock is not None:
-            self._lock.truncate(0)
+            _tell(self._lock, {})
             self._lock.close()
             self._lock = None
         self.desk.close()
+
+
+def _tell(lock: IO[bytes], holder: dict[str, Any]) -> None:
+    """Who leads, for people to read: a full disk does not keep anybody from leading."""
+    with contextlib.suppress(OSError):
+        lock.truncate(0)
+        lock.write(json.dumps(holder).encode() if holder else b"")
