@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+from django.db import connection, transaction
 
 from realtime.engine import metrics, pool, triggers
 from realtime.engine.conf import settings
 
 log = structlog.get_logger(__name__)
 
-# DDL may have to wait for locks, and a new log of many rows takes a while
+# a new log of many rows takes a while
 REPAIR_S = 600.0
+# behind DDL that waits for a long transaction every other writer of its table waits, too
+LOCK_S = 2
 LOST = ("is missing", "is disabled")
 
 
@@ -30,7 +33,11 @@ def look() -> None:
     if not all(fault.endswith(LOST) for fault in missing):
         # they are of another release, which is being installed; whose turn it is we cannot know
         return
-    triggers.install()
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_S}s"])
+        triggers.install()
     left = triggers.missing()
     metrics.TRIGGERS_MISSING.set(len(left))
     if not left:
