@@ -12,7 +12,7 @@ from realtime.notifications import actions
 from tests.faults import site as sites
 from tests.faults.clients import Client
 from tests.faults.writers import MARKETS
-from tests.live import ask, close_programs, eventually, raw
+from tests.live import close_programs, eventually, raw
 from tests.processes import Running
 from tests.realtime import sign_in
 
@@ -36,12 +36,14 @@ class Felt:
 class Battery:
     """The site, its clients and writers, and how long each fault was felt.
 
-    `probe_id`: the announcement that is changed to see how long a change takes.
+    `probe_id`: the announcement that is changed to see how long a change takes. `renewed`: the
+    namespaces that a fault began anew, of which clients may have seen more than one epoch.
     """
 
     def __init__(self, site, clients, people, probe_id):
         self.site, self.clients, self.people = site, clients, people
-        self.felt = []
+        self.felt, self.renewed = [], set()
+        self._heads, self._published = {}, 0
         self._probe, self._probe_id = 0, probe_id
 
     def _say(self, title):
@@ -64,13 +66,17 @@ class Battery:
         self.note(name, wall, time.monotonic() - began)
 
     def note(self, name, at, took_s):
-        [[published]] = ask('SELECT coalesce(sum("offset"), 0) FROM tocsin_head')
-        self.felt.append(Felt(name, at, took_s, int(published), self.heard))
+        heads, before = sites.heads(), self._heads
+        for topic, (epoch, offset) in heads.items():
+            known = before.get(topic, (epoch, 0))
+            self._published += offset - (known[1] if known[0] == epoch else 0)
+        self._heads = heads
+        self.felt.append(Felt(name, at, took_s, self._published, self.heard))
 
-    async def goes_on(self):
+    async def goes_on(self, publications=BETWEEN):
         """Ordinary traffic, so that the next fault meets it."""
         start = self.heard
-        await eventually(lambda: self.heard >= start + BETWEEN, DEADLINE_S)
+        await eventually(lambda: self.heard >= start + publications, DEADLINE_S)
 
     @property
     def heard(self):

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import redis
@@ -12,11 +13,14 @@ from django.db import connection
 
 from project import servers
 from tests.faults.links import Link
-from tests.live import ask, eventually
+from tests.live import ask, eventually, raw
 from tests.processes import Running, free_port, manage, status, workers
 from tests.realtime import environment
 
 START_S, END_S = 60.0, 30.0
+# the relay's own role, which may be refused, has the rights of the other
+COURIER = "courier"
+ROLES = {"relay": COURIER, "web": "tocsin"}
 
 
 class Redis:
@@ -71,6 +75,7 @@ class Site:
             (folder / part).mkdir()
             real, name = url.partition("host=")[2], ".s.PGSQL.5432"
             self.links[f"{part} to PostgreSQL"] = Link(f"{folder / part}/{name}", f"{real}/{name}")
+            url = url.replace("//tocsin@", f"//{ROLES[part]}@")
             found["DATABASE_URL"] = url.replace(real, str(folder / part))
         return found
 
@@ -126,6 +131,16 @@ class Site:
     def workers(self):
         return workers(self.server.process)
 
+    async def readiness(self):
+        """What the first server says of the site: ready (200) or not (503)."""
+        return await asyncio.to_thread(status, f"http://127.0.0.1:{self.port}/readyz")
+
+    async def unready(self):
+        """Wait until it says that changes do not reach readers."""
+        end = time.monotonic() + START_S
+        while await self.readiness() != 503:
+            assert time.monotonic() < end, "it says that it is ready"
+
     async def ready(self):
         await eventually(lambda: self.leader, START_S)
         for server in self.servers:
@@ -159,6 +174,8 @@ def _end(program):
 async def running(folder, *, with_redis=True, relays=2, workers=(2,), **extra):
     """`workers`: the processes of each server, which has a port of its own."""
     site = Site(folder, **extra)
+    if site.linked and connection.vendor == "postgresql":
+        make_courier()
     try:
         for link in site.links.values():
             await link.start()
@@ -175,6 +192,11 @@ async def running(folder, *, with_redis=True, relays=2, workers=(2,), **extra):
         await asyncio.to_thread(site.close)
         for link in site.links.values():
             await link.stop()
+
+
+def make_courier():
+    if not ask("SELECT 1 FROM pg_roles WHERE rolname = %s", [COURIER]):
+        raw().execute(f"CREATE ROLE {COURIER} LOGIN IN ROLE tocsin")
 
 
 def heads():

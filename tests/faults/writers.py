@@ -190,7 +190,9 @@ class Sql(Writer):
 
     def __init__(self, *values):
         super().__init__(*values)
-        self.programs = []
+        from django.db import connection  # noqa: PLC0415  (after setup)
+
+        self.programs, self.sqlite = [], connection.vendor == "sqlite"
 
     def renew(self):
         while self.programs:
@@ -202,11 +204,10 @@ class Sql(Writer):
 
         while len(self.programs) <= number:
             self.programs.append(_raw())
+            if not self.sqlite:
+                # DDL that waits for the one would let the other wait for ever
+                self.programs[-1].execute("SET lock_timeout = '1s'")
         return self.programs[number]
-
-    @property
-    def sqlite(self):
-        return type(self.program()).__module__.startswith("sqlite3")
 
     def say(self, text, *values, by=0):
         text = text.replace("%s", "?") if self.sqlite else text
