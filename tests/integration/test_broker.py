@@ -2,17 +2,23 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings as site
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
+from structlog.testing import capture_logs
 
 from project import servers
+from project.cache import Cache
 from realtime.engine import broker as module
 from realtime.engine.broker import Broker, group_of
 from realtime.engine.conf import settings
@@ -21,6 +27,7 @@ from realtime.protocol.messages import Publication
 
 pytestmark = pytest.mark.either
 DEADLINE_S = 20.0
+ROOT = Path(__file__).parents[2]
 
 
 class Server:
@@ -113,6 +120,34 @@ async def test_publications_and_resets_arrive_as_they_were_sent(relay, hub):
         Batch("inbox:#5", "abcdefgh", publications(1, 2)),
         Reset("inbox:#5", "ijklmnop"),
     ]
+
+
+async def test_the_user_that_the_docs_give_redis_may_do_what_is_needed_and_nothing_else(server):
+    """With the site's own prefixes: who shares a Redis with us neither reads nor writes ours."""
+    page = " ".join((ROOT / "docs/howto/deploy.md").read_text().split())
+    rule = re.search(r"`(ACL SETUSER tocsin [^`]+)`", page)[1].replace(">password", ">of-a-test")
+    async with Redis.from_url(server.url) as redis:
+        await redis.execute_command(*rule.split())
+    url = server.url.replace("unix://", "unix://tocsin:of-a-test@")
+    host = {"address": url, "retry": Retry(NoBackoff(), 0)}
+    config = site.CHANNEL_LAYERS["default"]["CONFIG"]
+    layer = RedisPubSubChannelLayer(hosts=[host], prefix=config["prefix"])
+    broker = Broker(layer)
+    first = asyncio.create_task(anext(aiter(broker.listen())))
+    await until(lambda: broker.healthy)
+    await broker.join("a:1")
+    assert await broker.publish("a:1", "E", publications(1))
+    assert await asyncio.wait_for(first, DEADLINE_S) == Batch("a:1", "E", publications(1))
+    await broker.stop()
+    cache = Cache(url, {"KEY_PREFIX": site.CACHES["default"]["KEY_PREFIX"]})
+    with capture_logs() as said:
+        cache.set("logins", 1)
+        assert cache.incr("logins") == 2
+    assert said == [], "it was Redis that counted"
+    async with Redis.from_url(url) as redis:
+        for command in (("GET", "another:1"), ("PUBLISH", "another", "x"), ("FLUSHALL",)):
+            with pytest.raises(NoPermissionError):
+                await redis.execute_command(*command)
 
 
 async def test_a_topic_that_was_left_is_heard_no_more(relay, hub):
