@@ -66,13 +66,12 @@ class Missed:
             asking, self._asking = self._asking, {}
             try:
                 heads = await self._doors.heads(list(asking))
+                for topic, futures in asking.items():
+                    for future in futures:
+                        if not future.done():
+                            future.set_result(heads[topic])
             except Exception as error:  # noqa: BLE001  (a database that is down may raise anything)
                 _fail((future for futures in asking.values() for future in futures), error)
-                return
-        for topic, futures in asking.items():
-            for future in futures:
-                if not future.done():
-                    future.set_result(heads[topic])
 
     # --- What is in the log
 

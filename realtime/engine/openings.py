@@ -87,10 +87,13 @@ def open_topic(
     token that said yes in its place, unless it was revoked.
     """
     with one_instant(connections[DEFAULT_DB_ALIAS]):
-        page = history.since(match.topic, position or Position("", 0), limit if position else 0)
+        # the right first: who has none costs no reading; both are of one instant all the same
         user = people.load_user(user_id)
         revoked = voucher is not None and blocklist.refused([voucher])
-        if user is None or revoked or not (vouched or topics.authorise_now(user, match)):
+        refused = user is None or revoked or not (vouched or topics.authorise_now(user, match))
+        rows = limit if position and not refused else 0
+        page = history.since(match.topic, position or Position("", 0), rows)
+        if refused:
             return Opening(allowed=False, covers=page.control, position=page.position, mark=0)
         recovered = position is not None and page.whole and page.complete
         if position and topics.keeps_newest(match.declaration):
@@ -106,14 +109,14 @@ def open_topic(
                 recovered=True,
                 publications=page.publications,
             )
-        rows = topics.has_rows(match.declaration)
+        has_rows = topics.has_rows(match.declaration)
         return Opening(
             allowed=True,
             covers=page.control,
             position=page.position,
             mark=page.control,
-            snapshot=snapshot(user, match) if rows else None,
-            pending=_pending(match) if rows else frozenset(),
+            snapshot=snapshot(user, match) if has_rows else None,
+            pending=_pending(match) if has_rows else frozenset(),
         )
 
 

@@ -107,6 +107,11 @@ def test_the_right_is_asked_for_at_the_same_instant(log, user, topic, vouched, a
     assert refused is (found.mark == 0)
 
 
+def test_who_has_no_right_costs_no_reading_of_what_was_missed(log):
+    assert not opened("journal:closed", position=Position("e", 1)).allowed
+    assert log.asked == [(Position("e", 1), 0)]
+
+
 def test_a_token_opens_until_it_is_revoked_and_that_is_asked_at_the_same_instant(log, monkeypatch):
     good, revoked = (Credential(token_user="ada", token_id=name) for name in ("good", "revoked"))
 
