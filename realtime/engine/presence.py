@@ -155,9 +155,16 @@ class Presence:
         living = await self._living(topic, others)
         if len(nodes) > NODES:
             raise Unavailable  # there may be more; the dead among these have just been buried
-        infos = await self._infos(topic, living)
-        few = infos if len(infos) <= settings.PRESENCE_CLIENTS else None
-        return Others(few, len(infos), frozenset(info.user for info in infos.values()))
+        infos: Infos | None = {}
+        clients, users = set[str](), set[str]()
+        async for page in self._pages(topic, living):
+            clients |= page.keys()
+            users |= {info.user for info in page.values()}
+            if len(clients) > settings.PRESENCE_CLIENTS:
+                infos = None  # nobody is told of so many, so they are not kept either
+            if infos is not None:
+                infos |= page
+        return Others(infos, len(clients), frozenset(users))
 
     async def _living(self, topic: str, nodes: list[str]) -> list[str]:
         if not nodes:
@@ -173,12 +180,11 @@ class Presence:
             pipe.zrem(nodes_of(topic), *dead).unlink(*(infos_of(topic, node) for node in dead))
             await self._node.ask(pipe.execute())
 
-    async def _infos(self, topic: str, nodes: list[str]) -> Infos:
+    async def _pages(self, topic: str, nodes: list[str]) -> AsyncIterator[Infos]:
         """In pages: neither Redis nor this process may stand still over a large topic.
 
         Whoever reads a small one waits for some pages of it, and not for all.
         """
-        found: Infos = {}
         cursors = dict.fromkeys(nodes, 0)
         while cursors:
             some = dict(islice(cursors.items(), ABREAST))
@@ -187,11 +193,10 @@ class Presence:
                     pipe.hscan(infos_of(topic, node), cursor, count=PAGE // len(some))
                 pages = await self._node.ask(pipe.execute())
             for node, (cursor, page) in zip(some, pages, strict=True):
-                found |= _believed(Seal(topic, node), page)
                 cursors[node] = cursor
                 if not cursor:
                     del cursors[node]
-        return found
+                yield _believed(Seal(topic, node), page)
 
 
 def _size(topic: str, info: ClientInfo) -> float:

@@ -53,6 +53,8 @@ class Api:
     def __init__(self, hub: Hub, key: Key) -> None:
         self._hub, self._key = hub, key
         self._answered_bytes = 0
+        # one program's questions leave something for those of another
+        self._asker = f"!key:{key.id}"
 
     async def answer(self, method: str, body: bytes | Raw) -> bytes:
         """The JSON that answers a request; `method` is one of requests.METHODS."""
@@ -171,11 +173,12 @@ class Api:
 
     async def _presence(self, method: str, request: requests.OnTopic) -> Result:
         match = self._shown(method, request.channel)
-        return _raw(Present(await self._hub.doors.presence.everybody(match.topic)))
+        return _raw(Present(await self._hub.doors.presence.everybody(match.topic, self._asker)))
 
     async def _count(self, method: str, request: requests.OnTopic) -> Result:
         match = self._shown(method, request.channel)
-        return _raw(PresenceCount(*await self._hub.doors.presence.count(match.topic)))
+        presence = self._hub.doors.presence
+        return _raw(PresenceCount(*await presence.count(match.topic, self._asker)))
 
     def _shown(self, method: str, topic: str) -> Match:
         match = self._match(method, topic)

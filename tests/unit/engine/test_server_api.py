@@ -28,7 +28,7 @@ class Outside:
 
     def __init__(self):
         self.placed, self.sent, self.given, self.forgotten = [], [], [], []
-        self.asked, self.settled = [], []
+        self.asked, self.settled, self.askers = [], [], []
         self.found = Excerpt(True, TOP, 0, (Publication(2, "[1]", None, "p", 1, 0),))
         self.people = {"c-1": ClientInfo("c-1", "5")}
         self.tallies = []
@@ -80,10 +80,12 @@ class Outside:
         return self.found
 
     async def everybody(self, topic, asker=""):
+        self.askers.append(asker)
         await self._may()
         return self.people
 
     async def count(self, topic, asker=""):
+        self.askers.append(asker)
         await self._may()
         return len(self.people), 1
 
@@ -269,6 +271,15 @@ async def test_what_a_topic_does_not_provide_for_is_refused(outside, ask, method
 async def test_a_history_is_removed_where_there_is_one(outside, ask):
     assert await ask("history_remove", channel=TALK) == {"result": {}}
     assert outside.forgotten == [TALK]
+
+
+async def test_the_questions_of_one_key_are_told_from_those_of_another(outside, ask):
+    await ask("presence", channel=TALK)
+    await ask("presence_stats", channel=TALK)
+    [asker] = set(outside.askers)
+    await ask("presence", key=Key(4, frozenset(METHODS), ()), channel=TALK)
+    assert asker
+    assert outside.askers[-1] not in {"", asker}
 
 
 async def test_who_is_there_is_told(ask):
