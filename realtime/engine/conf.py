@@ -42,6 +42,7 @@ SETTINGS = (
     Setting("PENDING_WAIT_S", 1.0, "s", "How long a snapshot waits for entries on their way."),
     Setting("PENDING_MAX", 1000, "entries", "Above this many a snapshot is refused for now (100)."),
     Setting("MOVE_LIMIT", 1000, "entries", "How many entries the relay moves in one transaction."),
+    Setting("OUTBOX_ENTRIES", 10_000, "entries", "Above this many waiting, the relay is behind."),
     Setting("RELAY_POLL_S", 1.0, "s", "How long the relay waits for a wake-up before it looks."),
     Setting("RELAY_STANDBY_S", 0.25, "s", "How often a standby relay tries to lead."),
     Setting("RELAY_RESEND_S", 10.0, "s", "How far back a new leader repeats what was published."),

@@ -153,6 +153,11 @@ def troubles(now: state.Relay, figures: state.Log, missing: list[str]) -> list[s
             f"No leader{_since(figures.last_move)}, {now.waiting:,} waiting. Nothing is lost; "
             "start manage.py relay."
         )
+    elif now.behind:
+        said.append(
+            f"The relay is behind: more than {now.waiting - 1:,} entries wait. Nothing is lost; "
+            "is a program writing in bulk, or the database too slow?"
+        )
     if now.redis:
         said.append(f"Redis is away ({now.redis}). Slower, nothing is lost.")
     if missing:
@@ -173,9 +178,9 @@ def _leader(now: state.Relay, figures: state.Log) -> Tile:
 def _queue(now: state.Relay) -> Tile:
     if not now.waiting:
         return Tile("Waiting", "ok", "0", "everything committed has its number")
-    level = "ok" if now.oldest_s < state.LATE_S else "warn"
-    more = "more than " if now.waiting > state.COUNTED else ""
-    count = min(now.waiting, state.COUNTED)
+    level = "ok" if now.oldest_s < state.LATE_S and not now.behind else "warn"
+    more = "more than " if now.behind else ""
+    count = now.waiting - now.behind
     return Tile("Waiting", level, f"{more}{count:,}", f"the oldest for {seconds(now.oldest_s)}")
 
 

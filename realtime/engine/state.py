@@ -24,8 +24,6 @@ from realtime.engine.leader.postgresql import LEADER_LOCK
 from realtime.engine.leader.sqlite import lock_path
 from realtime.engine.models import CONTROL, Entry, Head
 
-# above this many the page says "more than"
-COUNTED = 10_000
 # what waits longer than this is late
 LATE_S = 5.0
 # with less on its disk SQLite is about to refuse what applications write
@@ -46,7 +44,8 @@ class Process:
 class Relay:
     """`standbys` is None where nobody can tell; `oldest_s` is the age of what waits longest.
 
-    `redis` says why Redis does not answer, and is empty when it does.
+    `redis` says why Redis does not answer, and is empty when it does. `waiting`: counted up to one
+    more than OUTBOX_ENTRIES; then it is `behind`.
     """
 
     leader: Process | None
@@ -54,6 +53,10 @@ class Relay:
     waiting: int
     oldest_s: float
     redis: str
+
+    @property
+    def behind(self) -> bool:
+        return self.waiting > int(settings.OUTBOX_ENTRIES)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def _waiting() -> tuple[int, float]:
     oldest = Entry.objects.aggregate(oldest=Min("written_at"))["oldest"]
     if oldest is None:
         return 0, 0.0
-    count = Entry.objects.all()[: COUNTED + 1].count()
+    count = Entry.objects.all()[: settings.OUTBOX_ENTRIES + 1].count()
     return count, max(0.0, (timezone.now() - oldest).total_seconds())
 
 

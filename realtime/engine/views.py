@@ -17,7 +17,7 @@ from realtime.protocol.codes import Error
 
 log = structlog.get_logger(__name__)
 
-OK, DEGRADED, DOWN = "ok", "degraded", "down"
+OK, DEGRADED, BEHIND, DOWN = "ok", "degraded", "behind", "down"
 
 
 @require_safe
@@ -30,7 +30,8 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """Whether changes reach readers, and what stands in the way; 503 where they do not.
 
-    Without Redis they do, more slowly: "degraded", still 200. Details are in the admin, for staff.
+    Without Redis, or with a full outbox, they do more slowly: "degraded", still 200. Details are
+    in the admin, for staff.
     """
     parts = {"database": OK, "redis": OK, "relay": OK}
     try:
@@ -45,11 +46,13 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
             parts["redis"] = DOWN
         if now.leader is None:
             parts["relay"] = DOWN
+        elif now.behind:
+            parts["relay"] = BEHIND
         if trouble := state.disk_trouble():
             log.warning("database.unwritable", reason=trouble)
             parts["database"] = DOWN
-    ready = parts["database"] == OK and parts["relay"] == OK
-    status = DOWN if not ready else DEGRADED if parts["redis"] != OK else OK
+    ready = parts["database"] == OK and parts["relay"] in {OK, BEHIND}
+    status = DOWN if not ready else OK if set(parts.values()) == {OK} else DEGRADED
     answer = JsonResponse({"status": status, **parts}, status=200 if ready else 503)
     answer["Cache-Control"] = "no-store"
     return answer

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from realtime.engine import pages, triggers
+from realtime.engine.conf import settings as conf
 from realtime.engine.models import Entry, Head, Publication, RevokedToken
 from realtime.engine.relay import leader_for_database
 
@@ -112,6 +113,23 @@ def test_what_waits_is_counted_with_the_age_of_the_oldest(client, boss):
     text = text_of(client, RELAY)
     assert "214 waiting" in text
     assert "the oldest for 42 s" in text
+
+
+@pytest.mark.postgresql
+def test_an_outbox_that_has_grown_is_said_beside_a_leader(client, boss):
+    empty()
+    publish_later = "INSERT INTO tocsin_entry (topics, op, key) SELECT '{inbox:#5}', 'i', n"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{publish_later} FROM generate_series(1, 30) n")
+    leader = leader_for_database()
+    assert leader.lead()
+    try:
+        with conf.override(OUTBOX_ENTRIES=29):
+            assert "more than 29 entries wait" in text_of(client, RELAY)
+        with conf.override(OUTBOX_ENTRIES=30):
+            assert "entries wait" not in text_of(client, RELAY)
+    finally:
+        leader.close()
 
 
 def test_redis_away_is_a_warning_and_no_error(client, boss, settings):
