@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket as kernel
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -96,7 +97,9 @@ async def connect(
     on_text: Callable[[Socket, bytes, float], None],
     *,
     cookie: str = "",
+    receive_bytes: int = 0,
 ) -> Socket:
+    """`receive_bytes`: what the kernel keeps for it unread, about; 0: what it likes."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"GET {path} HTTP/1.1",
@@ -110,6 +113,11 @@ async def connect(
     ]
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     loop = asyncio.get_running_loop()
-    _, socket = await loop.create_connection(lambda: Socket(request, on_text), "127.0.0.1", port)
+    plain = kernel.socket()
+    plain.setblocking(False)  # noqa: FBT003  (the kernel's own word)
+    if receive_bytes:
+        plain.setsockopt(kernel.SOL_SOCKET, kernel.SO_RCVBUF, receive_bytes)
+    await loop.sock_connect(plain, ("127.0.0.1", port))
+    _, socket = await loop.create_connection(lambda: Socket(request, on_text), sock=plain)
     await socket.opened
     return socket

@@ -125,13 +125,16 @@ TESTS = {
 # too long for every day; `faults` above is their short form
 LONG = {
     "battery": [
-        pytest(
-            f"battery on {name}",
-            *("tests/faults/test_chaos.py", "tests/faults/test_disk.py", "-s", "-k", "whole"),
-            TOCSIN_BATTERY=TABLE,
-            TOCSIN_TEST_DATABASE=database,
-        )
-        for name, database in (("PostgreSQL", "postgresql"), ("SQLite", "sqlite"))
+        *(
+            pytest(
+                f"battery on {name}",
+                *("tests/faults/test_chaos.py", "tests/faults/test_disk.py", "-s", "-k", "whole"),
+                TOCSIN_BATTERY=TABLE,
+                TOCSIN_TEST_DATABASE=database,
+            )
+            for name, database in (("PostgreSQL", "postgresql"), ("SQLite", "sqlite"))
+        ),
+        pytest("overload", "tests/faults/test_overload.py", "-s", TOCSIN_OVERLOAD="1"),
     ],
     "soak": [pytest("soak", "tests/faults/test_soak.py", "-s", TOCSIN_SOAK_S="3600")],
 }
