@@ -62,16 +62,28 @@ async def broadcast(
     word = Word(key, request.idempotency_key) if request.idempotency_key else None
     kept, passed, refused = _sorted(said, names, allowed)
     placed = iter(await placing.aplace(kept, said.text or "", said.about, word) if kept else [])
-    fresh = await placing.aclaim(passed, word) if word and passed else None
-    mark = await passing.mark(await passing.alook()) if passed else None
-    for name in passed if fresh is None else fresh:
-        if mark is None:
-            refused[name] = Unavailable("the relay does not number the revocations before it")
-        elif not await broker.send(name, said.passing(name, mark)):
-            refused[name] = Unavailable("nobody was reached")
-        if name in refused and word is not None:
-            await placing.adisclaim(name, word)
+    if passed:
+        refused |= await _pass_on(broker, said, passed, word)
     return [refused.get(n) or (next(placed) if n in kept else Placed(n)) for n in names]
+
+
+async def _pass_on(
+    broker: Broker, said: Said, names: Sequence[str], word: Word | None
+) -> dict[str, TocsinError]:
+    """Send what no log keeps; gives those for which it came to nothing."""
+    # before the word is claimed: what fails here would else count as said when it is said again
+    mark = await passing.mark(await passing.alook())
+    if mark is None:
+        why = Unavailable("the relay does not number the revocations before it")
+        return dict.fromkeys(names, why)
+    fresh = await placing.aclaim(names, word) if word else names
+    failed: dict[str, TocsinError] = {}
+    for name in fresh:
+        if not await broker.send(name, said.passing(name, mark)):
+            failed[name] = Unavailable("nobody was reached")
+            if word is not None:
+                await placing.adisclaim(name, word)
+    return failed
 
 
 def _sorted(

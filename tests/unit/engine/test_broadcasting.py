@@ -5,6 +5,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from django.db import DatabaseError
 
 from realtime.engine import broadcasting, passing, placing, requests, topics
 from realtime.engine.broadcasting import Said
@@ -128,7 +129,25 @@ async def test_it_is_not_sent_ahead_of_a_revocation_that_has_no_number_yet(outsi
         found = await broadcast(outside, PASSED, KEPT, data=1, idempotency_key="once")
     assert answers(found)[1:] == [KEPT]
     assert "revocations" in str(found[0])
-    assert (outside.sent, outside.taken_back) == ([], [PASSED])
+    assert outside.sent == []
+    outside.seen = Seen(8)
+    await broadcast(outside, PASSED, data=1, idempotency_key="once")
+    assert [name for name, *_ in outside.sent] == [PASSED]
+
+
+async def test_a_database_that_fails_leaves_nothing_said_that_was_not_sent(outside, monkeypatch):
+    said = {"data": 1, "idempotency_key": "once"}
+
+    async def fail():
+        raise DatabaseError
+
+    with monkeypatch.context() as down:
+        down.setattr(passing, "alook", fail)
+        with pytest.raises(DatabaseError):
+            await broadcast(outside, PASSED, **said)
+    assert outside.sent == []
+    assert answers(await broadcast(outside, PASSED, **said)) == [PASSED]
+    assert [name for name, *_ in outside.sent] == [PASSED]
 
 
 async def test_what_was_said_before_is_sent_again_only_where_it_came_to_nothing(outside):
