@@ -33,11 +33,11 @@ CANCEL_S = 1.0
 
 def cut(line: psycopg.Connection[Any]) -> None:
     """From any thread: whoever waits on this line is told that it broke."""
-    if not line.closed:
-        with contextlib.suppress(OSError):
-            end = socket.socket(fileno=os.dup(line.fileno()))
-            end.shutdown(socket.SHUT_RDWR)
-            end.close()
+    # its own thread may be told that it broke, and close it, just now
+    with contextlib.suppress(Exception):
+        end = socket.socket(fileno=os.dup(line.fileno()))
+        end.shutdown(socket.SHUT_RDWR)
+        end.close()
 
 
 class Question:
@@ -45,32 +45,32 @@ class Question:
 
     def __init__(self, connection: Any, patience_s: float) -> None:
         self.since = time.monotonic()
+        # of any of its statements: the cancellation may be on its way for longer than the statement
+        self.cancelled = False
         self._connection, self._patience_s = connection, patience_s
-        self._cancelled = False
+        self._told = False
 
     def ask(self, execute: Callable[..., Any], *values: Any) -> Any:
-        self.since, self._cancelled = time.monotonic(), False
+        self.since, self._told = time.monotonic(), False
         try:
             return execute(*values)
         finally:
             self.since = time.monotonic()
 
-    def look(self, now: float) -> bool:
-        """Cancel what takes too long, and later cut its line; whether it is to be cut now."""
-        line = self._connection.connection
+    def look(self, now: float) -> psycopg.Connection[Any] | None:
+        """Cancel what takes too long; gives the line that is to be cut now."""
+        line: psycopg.Connection[Any] | None = self._connection.connection
+        if line is None or line.closed or not _active(line):
+            # the function does something else, or is about to connect: a commit comes by no `ask`
+            self.since = max(self.since, now)
+            return None
         late_s = now - self.since - self._patience_s
-        # no statement under way: the function does something else, or is about to connect
-        if late_s < 0 or line is None or line.closed or not _active(line):
-            return False
-        if not self._cancelled:
-            self._cancelled = True
+        if late_s >= 0 and not self._told:
+            self.cancelled = self._told = True
             # a line of its own: that, too, may find nobody
             threading.Thread(target=_cancel, args=[line], daemon=True).start()
-            return False
-        return late_s >= CANCEL_S
-
-    def end(self) -> None:
-        cut(self._connection.connection)
+            return None
+        return line if late_s >= CANCEL_S else None
 
 
 class Watch:
@@ -101,6 +101,9 @@ class Watch:
             self._thread.heard_at = time.monotonic()
         finally:
             self._end(question)
+            if question.cancelled:
+                # else it may still come, and end what somebody else asks on this line
+                connection.close()
 
     def _begin(self, question: Question) -> None:
         with self._changing:
@@ -115,16 +118,23 @@ class Watch:
 
     def _look(self, ending: threading.Event) -> None:
         while not ending.wait(LOOK_S):
-            now = time.monotonic()
-            # under the lock no question ends and leaves its line, or its number, to another
-            with self._changing:
-                silent = [question for question in self._questions if question.look(now)]
-                self._cut_since = max([self._cut_since, *(one.since for one in silent)])
-                for question in silent:
-                    question.end()
-            if silent:
-                metrics.DATABASE_SILENT.inc(len(silent))
-                log.warning("database.silent", lines=len(silent))
+            try:
+                self._cut_silent(time.monotonic())
+            except Exception:
+                # without this thread, others would wait for ever
+                log.exception("database.unwatched")
+
+    def _cut_silent(self, now: float) -> None:
+        # under the lock no question ends and leaves its line, or its number, to another
+        with self._changing:
+            looks = [(question, question.look(now)) for question in self._questions]
+            silent = [(question, line) for question, line in looks if line is not None]
+            self._cut_since = max([self._cut_since, *(one.since for one, _ in silent)])
+            for _, line in silent:
+                cut(line)
+        if silent:
+            metrics.DATABASE_SILENT.inc(len(silent))
+            log.warning("database.silent", lines=len(silent))
 
     def close(self) -> None:
         with self._changing:
