@@ -7,12 +7,14 @@ after an unsubscribe or a disconnect is not delivered to whom it was for.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
+from django.db import transaction
 from msgspec import Raw, Struct
 
-from realtime.engine import outbox, pool
+from realtime.engine import history, outbox, pool
 from realtime.protocol import codes
 from realtime.protocol.messages import Dismissal
 
@@ -102,6 +104,18 @@ def forget(topic: str) -> None:
     """Take what was published so far out of the log; who has not seen it is told so."""
     with outbox.clearing(topic):
         give(Forget(topic))
+
+
+def purge(namespace: str, key: str) -> dict[str, int]:
+    """Take what was published of a deleted row out of the log, and out of every process.
+
+    Gives the number of its publications that say no more than that it went, by topic.
+    """
+    with transaction.atomic():
+        purged = Counter(topic for (topic,) in history.query("purge", namespace=namespace, key=key))
+        for topic in purged:
+            give(Forget(topic))
+    return dict(purged)
 
 
 def read(publication: Publication) -> Any | None:

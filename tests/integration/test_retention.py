@@ -3,15 +3,17 @@
 import json
 import time
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from realtime.engine import conf, history, openings, outbox, topics
+from realtime.engine import conf, history, openings, orders, outbox, topics
 from realtime.engine.leader import retention
 from realtime.engine.leader.desk import PostgresqlDesk, SqliteDesk
 from realtime.engine.leader.sqlite import PatientRetention
@@ -119,6 +121,49 @@ def test_what_is_old_goes_whatever_its_number(desk):
     publish(program, "kept:1", 1)
     assert trim(desk) == 2
     assert offsets("kept:1") == [3]
+
+
+def kept(topic):
+    """What who missed everything is told: of each publication its key, what happened, the body."""
+    found = history.since(topic, Position("", 0), 10).publications
+    rows = [json.loads(publication.data) for publication in found]
+    return [(row["key"], row["op"], row.get("body")) for row in rows]
+
+
+def test_a_purged_row_is_nowhere_in_the_log_and_whoever_comes_back_ends_right():
+    program, secret = raw(), {"name": "Ada"}
+    for topic in ("kept:1", "kept:2", "unkept:1"):
+        for key, body in (("7", secret), ("8", secret)):
+            publish(program, topic, key=key, body=body)
+    for topic, key in (("kept:1", "7"), ("unkept:1", "7")):
+        publish(program, topic, key=key, body=None, op="d")
+    say = StringIO()
+    call_command("purge", "kept", "7", stdout=say)
+    assert say.getvalue() == "kept:1: 1\n"
+    assert kept("kept:1") == [("7", "d", None), ("8", "u", secret), ("7", "d", None)]
+    others = [("7", "u", secret), ("8", "u", secret)]
+    assert kept("kept:2") == others, "there it was not deleted"
+    assert kept("unkept:1")[:2] == others, "another namespace"
+
+
+def test_what_web_processes_still_have_of_a_purged_row_is_forgotten():
+    program = raw()
+    publish(program, "kept:1", body={"name": "Ada"})
+    publish(program, "kept:1", body=None, op="d")
+    call_command("purge", "kept", "1", stdout=StringIO())
+    move(program)
+    [told] = history.control_since(0).publications
+    assert orders.read(told) == orders.Forget("kept:1")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "why"), [("kept", "deleted first"), ("kpt", "there are: kept, newest, unkept")]
+)
+def test_a_row_that_is_there_is_not_purged(namespace, why):
+    publish(raw(), "kept:1", body={"name": "Ada"})
+    with pytest.raises(CommandError, match=why):
+        call_command("purge", namespace, "1")
+    assert kept("kept:1") == [("1", "u", {"name": "Ada"})]
 
 
 def test_what_nobody_keeps_stays_for_a_minute(desk):
