@@ -32,7 +32,7 @@ class Client:
     """Connects, continues a topic from a position, and follows it.
 
     `offset`: all up to it was heard, in order and once; `wrong` says what else came. `code`: of the
-    disconnect push, heard at `told_at`; `again`: how often it came in vain. `receive_bytes`: as in
+    disconnect push, heard at `told_at`; `again`: those of coming in vain. `receive_bytes`: as in
     `connect`.
     """
 
@@ -40,7 +40,7 @@ class Client:
         self.port, self.key, self.topic = port, key, topic
         self.epoch, self.offset = position
         self.code, self.wrong, self.subscribed, self.told_at = 0, "", False, 0.0
-        self.again = 0
+        self.again = []
         self._receive_bytes = receive_bytes
 
     async def come(self):
@@ -103,7 +103,8 @@ class Client:
         """Come until it is subscribed, as clients do: sent away for now, it is back in a while."""
         await asyncio.sleep(chance.uniform(0, 1))
         while not await self._comes():
-            self.again, self.code = self.again + 1, 0
+            self.again.append(self.code)
+            self.code = 0
             await asyncio.sleep(chance.uniform(0.5, 2))
 
     async def _comes(self):
