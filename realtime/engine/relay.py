@@ -38,7 +38,8 @@ BACKOFF_S, BACKOFF_MAX_S = 0.05, 1.0
 STUCK = 20
 TRIM_S, TRIM_AGAIN_S, COLLECT_S, TESTIFY_S, RENEW_S = 1.0, 0.1, 3600.0, 1.0, 1.0
 GOODBYE_S = 1.0
-# how long the database may be silent; each time that it was, twice as long: it may only be slow
+# how long the database may be silent; where it was, twice as long for the same work the next
+# time: it may only be slow
 ANSWER_S, ANSWER_MAX_S = 8.0, 60.0
 
 
@@ -71,7 +72,7 @@ class Relay:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tocsin-relay")
         self._standing_by = False
         self._failures = 0
-        self._answer_s = ANSWER_S
+        self._patience_s: dict[str, float] = {}
         self._highest = 0
         self._life = Life("", 0)
         self._chores = {"trim": 0.0, "collect": 0.0, "testify": 0.0, "renew": 0.0}
@@ -137,7 +138,6 @@ class Relay:
     async def _step(self) -> None:
         step = await self._do(self._leader.step, settings.MOVE_LIMIT, settings.RELAY_POLL_S)
         self._failures = 0
-        self._answer_s = ANSWER_S
         self._highest = max(self._highest, step.highest)
         await self._hand_over(step)
         await self._chore()
@@ -202,21 +202,28 @@ class Relay:
 
         Once stopping, nothing is waited for longer than GOODBYE_S.
         """
-        work = asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        name = function.__name__
+        answer_s = self._patience_s.get(name, ANSWER_S)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        work = loop.run_in_executor(self._thread, function, *args)
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
             either: set[asyncio.Future[Any]] = {work, stopping}
             # a step may sleep before it asks
-            patience_s = self._answer_s + settings.RELAY_POLL_S
+            patience_s = answer_s + settings.RELAY_POLL_S
             await asyncio.wait(either, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
                 await asyncio.wait({work}, timeout=GOODBYE_S)
             elif not work.done():
                 log.warning("database.silent", after_s=patience_s)
-                self._answer_s = min(2 * self._answer_s, ANSWER_MAX_S)
+                self._patience_s[name] = min(2 * answer_s, ANSWER_MAX_S)
             if not work.done():
                 self._leader.abandon()
-            return await work
+            answer = await work
+            if loop.time() - began < ANSWER_S:
+                self._patience_s.pop(name, None)
+            return answer
         finally:
             stopping.cancel()
 

@@ -116,6 +116,24 @@ async def test_a_database_that_is_silent_loses_its_connection(monkeypatch):
     assert said == ["database.silent", "relay.lost_database"]
 
 
+async def test_what_is_slow_has_longer_the_next_time_whatever_is_answered_meanwhile(monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_S", 0.02)
+    monkeypatch.setattr(module, "TRIM_S", 0.0)
+    monkeypatch.setattr(module, "BACKOFF_MAX_S", 0.001)
+    silent, leader = threading.Event(), Scripted()
+    leader.abandon = silent.set
+    leader.retention = Keeper()
+
+    def trim():
+        silent.wait()
+        silent.clear()
+        raise GoneError("cut")
+
+    leader.retention.trim = trim
+    with settings.override(RELAY_POLL_S=0.0), capture_logs() as lines:
+        await relayed(leader, lambda _: any(line.get("after_s") == 0.08 for line in lines))
+
+
 async def test_a_standby_says_so_once_and_leads_when_it_can():
     leader = Scripted(Step([moved("a:1", 1)]), leads=(False, False, True))
     with capture_logs() as lines:
