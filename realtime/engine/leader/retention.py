@@ -52,7 +52,9 @@ class Retention:
         metrics.TRIMMED.inc(removed)
         removed += self._forget("outdated", "forget", settings.IDEMPOTENCY_S)
         if settings.REVOKED_S:
-            removed += self._forget("lapsed", "pardon", settings.REVOKED_S)
+            # clocks: of who signed it, of who takes it until its end, and of the revocation
+            age_s = settings.REVOKED_S + 3 * settings.TOKEN_LEEWAY_S
+            removed += self._forget("lapsed", "pardon", age_s)
         return removed
 
     def _remove(self, name: str, policies: list[dict[str, Any]], **params: Any) -> int:
