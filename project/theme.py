@@ -85,6 +85,7 @@ NAVIGATION = [
         _page("Publication log", "receipt_long", "engine_log", "engine.view_publication"),
         _list("Namespaces", "folder_open", "engine.namespace"),
         _list("API keys", "key", "engine.apikey"),
+        _list("Revoked tokens", "block", "engine.revokedtoken"),
     ),
     _group(
         "Messages",
