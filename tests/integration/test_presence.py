@@ -176,6 +176,7 @@ async def main():
     presence = Presence()
     await presence.start()
     presence.add("room:1", ClientInfo("a", "5", '{"name":"Ada"}', '{"seat":1}'))
+    print("there", flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -191,6 +192,7 @@ async def test_a_program_that_is_killed_is_seen_and_then_is_not(redis, two):
         "TOCSIN_BROKER_TIMEOUT_S": "1",
     }
     with running(sys.executable, "-c", PROGRAM, **environment) as program:
+        await asyncio.to_thread(program.until, "there")
         await sees(two, ADA)
         program.end(signal.SIGKILL)
         await sees(two)
