@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MISSING_TABLE = ("no such table", "no such column", "does not exist")
+BUSY = ("deadlock detected", "lock timeout")
 
 
 @contextlib.contextmanager
@@ -36,6 +37,8 @@ def sentence(error: Exception) -> str | None:
         return f"The tables are not up to date ({reason}). Run `manage.py migrate`."
     if isinstance(error, ProgrammingError):
         return None
+    if any(words in reason for words in BUSY):
+        return f"Others hold the same tables ({reason}). Nothing was changed: run it again."
     reason = reason.replace(" Is the server running", ". Is the server running")
     return (
         f"The database {_where()} does not do its part: {reason.rstrip('.')}. "

@@ -112,10 +112,12 @@ def uninstall(using: str = DEFAULT_DB_ALIAS) -> int:
     """Remove all our triggers and functions: nothing is captured from now on."""
     connection = connections[using]
     backend = _backend(connection)
-    with transaction.atomic(using=using), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         there = backend.found(cursor)
         for trigger in there.values():
-            backend.remove(cursor, trigger)
+            # each alone: who holds the locks of several tables is in a deadlock with their writers
+            with transaction.atomic(using=using):
+                backend.remove(cursor, trigger)
         if connection.vendor == "postgresql" and (schema := postgresql.schema_of(cursor)):
             postgresql.remove_functions(cursor, schema)
     log.warning("triggers.removed", count=len(there), database=using)

@@ -1,5 +1,6 @@
 """Triggers come and come back by themselves; what was missed meanwhile begins anew."""
 
+import asyncio
 import io
 
 import pytest
@@ -8,12 +9,14 @@ from django.db import connection, models
 from django.db.migrations.operations import AlterField
 from django.db.migrations.state import ProjectState
 
-from realtime.engine import topics, triggers
+from realtime.engine import postgresql, topics, triggers
 from realtime.engine.conf import settings
 from realtime.engine.leader import watchdog
 from realtime.engine.models import Namespace
 from tests.app.models import Item, Quote
 from tests.capture import forget, in_topic, written
+from tests.live import ask, eventually, raw
+from tests.realtime import in_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,6 +38,12 @@ def drop(model, operation):
         table = f" ON {model._meta.db_table}" if POSTGRESQL else ""
         cursor.execute(f'DROP TRIGGER "{name}"{table}')
     return name
+
+
+def tables():
+    """Of the triggers that are there, in the order in which they are found."""
+    with connection.cursor() as cursor:
+        return [found.table for found in postgresql.found(cursor).values()]
 
 
 def epoch(namespace):
@@ -134,6 +143,20 @@ def test_uninstalled_triggers_let_the_application_write():
         call_command("triggers", "check")
     call_command("triggers", "install", stdout=io.StringIO())
     call_command("triggers", "check", stdout=io.StringIO())
+
+
+@pytest.mark.postgresql
+async def test_triggers_are_removed_beside_a_writer_of_several_tables():
+    order = await in_database(tables)
+    first, last = order[0], order[-1]
+    writer, asking = raw(), asyncio.create_task(in_database(triggers.uninstall))
+    with writer.transaction():
+        writer.execute(f"LOCK TABLE {last} IN ROW EXCLUSIVE MODE")
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await eventually(lambda: ask(waits))
+        writer.execute(f"LOCK TABLE {first} IN ROW EXCLUSIVE MODE")
+    assert await asking == len(order)
+    await in_database(triggers.install)
 
 
 def test_the_command_fills_a_namespace_on_request():
