@@ -88,7 +88,6 @@ class Connection:
         self._members: dict[str, Member] = {}
         self._gifts = Gifts(hub, self, takes=self._session.takes, begin=self._given)
         self._tasks: dict[asyncio.Task[None], int] = {}
-        self._size = 0  # of the command that is heard just now
         self._timer: asyncio.TimerHandle | None = None
         self.seated = False
         self._began = now
@@ -116,11 +115,11 @@ class Connection:
         unanswered = self._session.queued_bytes + sum(self._tasks.values()) + size
         if not self._bucket.take(len(commands), now) or unanswered > settings.UNANSWERED_BYTES:
             return self.disconnect(Disconnect.TOO_MANY_REQUESTS)
-        self._size = size // max(1, len(commands))
+        each = size // max(1, len(commands))
         for command in commands:
             if isinstance(command, Pong) and self._outlet.ponged(now):
                 self._hub.resume(self)
-            self._perform(self._session.receive(command, now, self._size))
+            self._perform(self._session.receive(command, now, each))
         self._outlet.flush()
         return None
 
@@ -179,15 +178,15 @@ class Connection:
             match effect:
                 case Send(message):
                     self._outlet.say(message)
-                case Authenticate(command):
-                    self._spawn(self._connect(command))
-                case Join(topic, request):
+                case Authenticate(command, size):
+                    self._spawn(self._connect(command), size)
+                case Join(topic, request, size):
                     self._members[topic] = member = Member(self, topic)
-                    self._spawn(self._join(member, request))
-                case Ask(command):
-                    self._spawn(self._answer(command))
-                case Hear(command):
-                    self._hear(command.data)
+                    self._spawn(self._join(member, request), size)
+                case Ask(command, size):
+                    self._spawn(self._answer(command), size)
+                case Hear(command, size):
+                    self._hear(command.data, size)
                 case Leave(topic):
                     if (left := self._members.pop(topic, None)) is not None:
                         self._hub.quit(left)
@@ -239,9 +238,9 @@ class Connection:
         self._do(self._session.answered(command, answer, self._loop.time()))
         return None
 
-    def _hear(self, data: str | None) -> None:
+    def _hear(self, data: str | None, size: int) -> None:
         if rpc.is_listening():
-            self._spawn(rpc.hear(self.person.user, self.client, data))
+            self._spawn(rpc.hear(self.person.user, self.client, data), size)
         else:
             self.disconnect(Disconnect.NOT_AVAILABLE)
 
@@ -265,9 +264,9 @@ class Connection:
         self._do(self._session.tick(now))
         return None
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], size: int) -> None:
         task = self._loop.create_task(work)
-        self._tasks[task] = self._size
+        self._tasks[task] = size
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:

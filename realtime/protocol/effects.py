@@ -1,6 +1,9 @@
-"""What a session wants done; the connection does it, in the order given."""
+"""What a session wants done; the connection does it, in the order given.
 
-from dataclasses import dataclass
+`size`: about how many bytes the command had.
+"""
+
+from dataclasses import dataclass, field
 
 from realtime.protocol import commands, messages
 
@@ -17,6 +20,7 @@ class Authenticate:
     """Find out who this is, then call `Session.connected` or `Session.refused`."""
 
     command: commands.Connect
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Join:
 
     topic: str
     request: commands.Subscribe
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Ask:
     """Find the answer, then call `Session.answered` with this command."""
 
     command: commands.Question
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Hear:
     """The client has sent a message; nobody waits for an answer."""
 
     command: commands.Send
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

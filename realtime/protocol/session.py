@@ -73,59 +73,59 @@ class Session:
         if isinstance(command, commands.Connect) != (self._state is _State.NEW):
             return self.close(codes.Disconnect.BAD_REQUEST)
         if isinstance(command, commands.Connect):
-            return self._authenticate(command, now)
+            return self._authenticate(command, now, size)
         if isinstance(command, commands.Pong):
             # Lenient to a pong that nobody asked for, as clients differ.
             self._pong_by = math.inf
             return []
         return self._take(command, size)
 
-    def _authenticate(self, command: commands.Connect, now: float) -> list[Effect]:
+    def _authenticate(self, command: commands.Connect, now: float, size: int) -> list[Effect]:
         self._state = _State.AUTHENTICATING
         self._connect_id = command.id
         self._patience_until = now + self._limits.connect_s
-        return [Authenticate(command)]
+        return [Authenticate(command, size)]
 
     def _take(self, command: commands.Command, size: int) -> list[Effect]:
         """Obey it now, or when what it waits for is answered."""
         queue = self._topics.queue(command, early=self._state is _State.AUTHENTICATING)
         if queue is None:
-            return self._obey(command)
+            return self._obey(command, size)
         if len(queue) >= self._limits.queued:
             return self.close(codes.Disconnect.TOO_MANY_REQUESTS)
         queue.append((command, size))
         return []
 
-    def _obey(self, command: commands.Command) -> list[Effect]:
+    def _obey(self, command: commands.Command, size: int) -> list[Effect]:
         if isinstance(command, commands.OnTopic) and not command.topic:
             return self.close(codes.Disconnect.BAD_REQUEST)
         match command:
             case commands.Subscribe():
-                return self._subscribe(command)
+                return self._subscribe(command, size)
             case commands.Unsubscribe(number, topic):
                 forgotten = self._forget(topic, codes.Error.INTERNAL)
                 return [*forgotten, _reply(number, messages.Unsubscribed())]
             case commands.Ping(number):
                 return [_reply(number, codes.Error.NOT_AVAILABLE)]
             case commands.Send():
-                return [Hear(command)]
+                return [Hear(command, size)]
             case commands.Connect() | commands.Pong():
                 raise AssertionError(command)  # `receive` has dealt with them
-        return self._ask(command)
+        return self._ask(command, size)
 
-    def _ask(self, command: commands.Question) -> list[Effect]:
+    def _ask(self, command: commands.Question, size: int) -> list[Effect]:
         if isinstance(command, commands.Refresh) and (self.ends_at is None or not command.token):
             return self.close(codes.Disconnect.BAD_REQUEST)  # nobody asked for a new token
         error = self._why_no_answer(command)
-        return [Ask(command) if error is None else _reply(command.id, error)]
+        return [Ask(command, size) if error is None else _reply(command.id, error)]
 
-    def _subscribe(self, request: commands.Subscribe) -> list[Effect]:
+    def _subscribe(self, request: commands.Subscribe, size: int) -> list[Effect]:
         if request.delta not in _DELTAS:
             return self.close(codes.Disconnect.BAD_REQUEST)
         if (error := self._why_no_join(request)) is not None:
             return [_reply(request.id, error)]
         self._topics.ask(request)
-        return [Join(request.topic, request)]
+        return [Join(request.topic, request, size)]
 
     def _why_no_join(self, request: commands.Subscribe) -> codes.Error | None:
         if request.kind:

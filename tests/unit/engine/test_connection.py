@@ -222,6 +222,29 @@ def test_what_waits_for_an_answer_is_bounded_in_bytes(scene, door):
         stalled.free.set()
 
 
+@pytest.mark.parametrize(("few", "code"), [("large", None), ("small", 3013)])
+def test_what_waited_for_the_connect_counts_with_its_own_size(scene, few, code):
+    """Whatever came last: nobody is sent away for a large one, or let through for a small one."""
+    large = {"history": {"channel": TOPIC, "since": {"epoch": LARGE}}}
+    small = {"history": {"channel": TOPIC}}
+    one, many = (large, small) if few == "large" else (small, large)
+    with settings.override(UNANSWERED_BYTES=17_000):
+        wire = Wire(scene.loop, scene.hub)
+        connecting = Stalled(scene, "identify")
+        wire.say({"id": 1, "connect": {}})
+        for number in range(2, 17):
+            wire.say({"id": number, **many})
+        wire.say({"id": 17, **one})
+        asking = Stalled(scene, "excerpt")
+        connecting.free.set()
+        scene.loop.pass_time(0.01)
+        assert wire.code is None
+        wire.say({"id": 18, **large})
+        assert wire.code == code
+        asking.free.set()
+        scene.loop.pass_time(0.01)
+
+
 def test_what_was_answered_counts_no_more(scene):
     with settings.override(UNANSWERED_BYTES=5000):
         wire = Wire(scene.loop, scene.hub)
