@@ -193,9 +193,10 @@ class Broker:
         """Let the echoes come by another group."""
         if now < self._rejoin_at or not self.reachable:
             return
-        self._rejoin_at = now + REJOIN_S
         new = f"!echo {uuid.uuid4().hex}"
         joined = await self._within(self._layer.group_add(group_of(new), self._name))
+        if joined:
+            self._rejoin_at = now + REJOIN_S
         self._echoes, old = (new, self._echoes) if joined else (self._echoes, new)
         if old:
             await self._within(self._layer.group_discard(group_of(old), self._name))

@@ -6,6 +6,7 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 from structlog.testing import capture_logs
 
+from realtime.engine import broker as module
 from realtime.engine.broker import Broker, Seldom, group_of
 from realtime.engine.conf import settings
 from realtime.engine.envelope import Reset
@@ -22,6 +23,18 @@ class Broken(InMemoryChannelLayer):
         raise OSError("no route")
 
     group_add = new_channel = send = group_send
+
+
+class BrokenOnce(InMemoryChannelLayer):
+    """Of all groups the first cannot be joined."""
+
+    tried = 0
+
+    async def group_add(self, group, channel):
+        self.tried += 1
+        if self.tried == 1:
+            raise OSError("no route")
+        await super().group_add(group, channel)
 
 
 def test_a_group_is_named_in_the_few_characters_it_may_have():
@@ -58,6 +71,15 @@ async def test_what_is_sent_is_heard_in_one_process_too():
     await broker.join("t:1")
     assert await broker.reset("t:1", "E")
     assert await asyncio.wait_for(first, 5) == Reset("t:1", "E")
+    await broker.stop()
+
+
+async def test_who_could_not_hear_itself_at_first_tries_again_with_the_next_beat(monkeypatch):
+    for name, value in (("BEAT_S", 0.001), ("BREAK_S", 0.0), ("REJOIN_S", 3600.0)):
+        monkeypatch.setattr(module, name, value)
+    broker = Broker(BrokenOnce())
+    await broker.start()
+    await eventually(lambda: broker.healthy)
     await broker.stop()
 
 
