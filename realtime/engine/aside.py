@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 class Aside:
     """Of one topic. `most`: how many may wait for a revocation, and for a member that is held."""
 
-    def __init__(self, topic: str, members: Collection[Member], most: int) -> None:
-        self._topic, self._members, self._most = topic, members, most
-        self._waiting: deque[Publication] = deque()
+    def __init__(self, topic: str, members: Collection[Member], most: int, most_bytes: int) -> None:
+        self._topic, self._members = topic, members
+        self._most, self._most_bytes = most, most_bytes
+        self._waiting: deque[Slot] = deque()
 
     @property
     def wanted_mark(self) -> int:
         """The revocations up to here must be handled before all that waits may go out."""
-        return max((publication.mark for publication in self._waiting), default=0)
+        return max((slot.publication.mark for slot in self._waiting), default=0)
 
     def put(self, what: Passing) -> None:
-        self._waiting.append(
-            Publication(0, what.data, None, "p", 0, what.mark, what.about, what.blob)
-        )
+        said = Publication(0, what.data, None, "p", 0, what.mark, what.about, what.blob)
+        self._waiting.append(Slot(self._topic, said))
 
     def clear(self) -> None:
         self._waiting.clear()
@@ -41,11 +41,12 @@ class Aside:
     def pass_on(self, control: int) -> list[Member]:
         """Hand out what may go; gives the members that can wait no more."""
         given_up: list[Member] = []
-        while self._waiting and self._waiting[0].mark <= control:
-            slot = Slot(self._topic, self._waiting.popleft())
+        while self._waiting and self._waiting[0].publication.mark <= control:
+            slot = self._waiting.popleft()
             wanting = [member for member in self._members if member.wanted([slot])]
             given_up += self._tell(wanting, Pushes([slot]))
-        if len(self._waiting) > self._most:
+        size = sum(slot.size for slot in self._waiting)
+        if len(self._waiting) > self._most or size > self._most_bytes:
             self.clear()
             return [member for member in self._members if member.joined]
         return given_up

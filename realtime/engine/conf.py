@@ -59,7 +59,7 @@ SETTINGS = (
     Setting("PRESENCE_PER_S", 20.0, "questions", "How often a client may ask; faster is 111."),
     Setting("PRESENCE_BURST", 100, "questions", "How many it may ask at once; else 111."),
     Setting("DATABASE_THREADS", 8, "threads", "Most database connections of one process's hub."),
-    Setting("DATABASE_ANSWER_S", 8.0, "s", "How long a hub waits for a statement; else it is cut."),
+    Setting("DATABASE_ANSWER_S", 8.0, "s", "How long a hub waits for a statement; 0: for ever."),
     Setting("RING_SIZE", 1000, "publications", "Recent publications a hub keeps for each topic."),
     Setting("RING_BYTES", 1_048_576, "bytes", "The most that these publications take up."),
     Setting("MISSED_BYTES", 67_108_864, "bytes", "Kept above that for who comes back, in all."),

@@ -46,7 +46,7 @@ class Feed:
         self.moved: list[Callable[[], None]] = []
         self._most, self._most_bytes = most, most_bytes
         self._live: dict[Member, None] = {}
-        self.aside = Aside(topic, self.members, most)
+        self.aside = Aside(topic, self.members, most, most_bytes)
         self._clear()
 
     def _clear(self) -> None:

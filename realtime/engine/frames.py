@@ -51,7 +51,8 @@ class Slot:
     @property
     def size(self) -> int:
         """About what it takes in a frame and in memory."""
-        return len(self.publication.data) + len(self.topic) + FRAME_BYTES
+        said = self.publication.blob or self.publication.data
+        return len(said) + len(self.topic) + FRAME_BYTES
 
     @property
     def tags(self) -> Mapping[str, str]:

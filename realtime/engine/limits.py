@@ -10,6 +10,8 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
+
 from realtime.engine.conf import settings
 from realtime.protocol.session import Limits
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     Question = Callable[[], Awaitable["R"]]
 
 R = TypeVar("R")
+log = structlog.get_logger(__name__)
 
 
 def of_session() -> Limits:
@@ -109,13 +112,12 @@ class Shares:
         """Work in a thread goes on when whoever wants it has gone: until it ends, it counts."""
         await self.take(name)
         running = asyncio.ensure_future(work())
-        running.add_done_callback(lambda done: self._ended(name, done))
-        return await asyncio.shield(running)
-
-    def _ended(self, name: str, done: asyncio.Future[Any]) -> None:
-        self.give_back(name)
-        if not done.cancelled():
-            done.exception()  # looked at, for nobody else may be there to do it
+        running.add_done_callback(lambda _: self.give_back(name))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_told)
+            raise
 
     async def take(self, name: str) -> None:
         few = self._few.setdefault(name, asyncio.Semaphore(self._at_once))
@@ -162,3 +164,9 @@ def size_of(said: str | bytes) -> int:
     if isinstance(said, bytes) or said.isascii():
         return len(said)
     return len(said.encode(errors="surrogatepass"))
+
+
+def _told(done: asyncio.Future[Any]) -> None:
+    """Nobody waits any more for what it gives, or for why it gives nothing."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.warning("question.failed_late", error=repr(error))

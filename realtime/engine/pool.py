@@ -31,19 +31,25 @@ def _executor(threads: str) -> ThreadPoolExecutor:
     return _executors[threads][0]
 
 
+def _patience_s() -> float:
+    return float(settings.DATABASE_ANSWER_S)
+
+
 def awaitable(
-    function: Callable[P, R], threads: str = "DATABASE_THREADS", patience_s: float | None = None
+    function: Callable[P, R],
+    threads: str = "DATABASE_THREADS",
+    patience_s: Callable[[], float] = _patience_s,
 ) -> Callable[P, Awaitable[R]]:
     """The awaitable twin of a function that asks the database.
 
     It runs in one of the `threads`, as a setting numbers them, with a connection that is checked
     first: one that died with the database heals at the next call. No statement of it is waited for
-    longer than `patience_s`, else DATABASE_ANSWER_S.
+    longer than `patience_s` says.
     """
 
     def asked(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            with _watch.over(patience_s or settings.DATABASE_ANSWER_S):
+            with _watch.over(patience_s()):
                 return function(*args, **kwargs)
         finally:
             # where DEBUG is on, Django keeps every query until the next request: here is none

@@ -150,4 +150,5 @@ def _known(user: Any) -> Any:
 
 
 _load_user = pool.awaitable(people.load_user)
-_run = pool.awaitable(_in_thread, "RPC_THREADS")
+# what an application asks has as long as its method
+_run = pool.awaitable(_in_thread, "RPC_THREADS", lambda: float(settings.RPC_S))

@@ -85,9 +85,9 @@ class Watch:
 
     @contextlib.contextmanager
     def over(self, patience_s: float) -> Iterator[None]:
-        """Nothing that this thread asks meanwhile is waited for longer than so."""
+        """Nothing that this thread asks meanwhile is waited for longer than so; 0: for ever."""
         connection = connections[DEFAULT_DB_ALIAS]
-        if connection.vendor != "postgresql":
+        if connection.vendor != "postgresql" or not patience_s:
             yield
             return
         if getattr(self._thread, "heard_at", float("inf")) < self._cut_since:

@@ -109,13 +109,12 @@ def install(using: str = DEFAULT_DB_ALIAS, backfilled: Collection[str] = ()) -> 
 
 
 def uninstall(using: str = DEFAULT_DB_ALIAS) -> int:
-    """Remove all our triggers and functions: nothing is captured from now on."""
+    """Remove all that captures; one by one, since locks on several tables may be a deadlock."""
     connection = connections[using]
     backend = _backend(connection)
     with connection.cursor() as cursor:
         there = backend.found(cursor)
         for trigger in there.values():
-            # each alone: who holds the locks of several tables is in a deadlock with their writers
             with transaction.atomic(using=using):
                 backend.remove(cursor, trigger)
         if connection.vendor == "postgresql" and (schema := postgresql.schema_of(cursor)):

@@ -1,10 +1,11 @@
 """The threads of the engine ask the database as long as the process lives, and by no request."""
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import connection
 
-from realtime.engine import pool
+from realtime.engine import conf, pool, rpc
+from realtime.protocol.messages import Returned
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,3 +22,17 @@ async def test_debugging_keeps_no_query_for_ever(settings):
 
     assert asked == 1
     assert not kept
+
+
+def slow(call):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(2)")
+    return {"done": True}
+
+
+@pytest.mark.postgresql
+async def test_a_method_of_an_application_may_ask_as_long_as_it_may_take(monkeypatch):
+    monkeypatch.setitem(rpc._methods, "slow", slow)
+    ada = await pool.awaitable(User.objects.create)(username="ada")
+    with conf.settings.override(RPC_S=20.0, DATABASE_ANSWER_S=0.01):
+        assert await rpc.answer(str(ada.pk), "client", "slow", None) == Returned('{"done":true}')

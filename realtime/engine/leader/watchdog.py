@@ -46,7 +46,7 @@ def look() -> None:
 
 async def watch() -> None:
     """Look every TRIGGER_CHECK_S until cancelled; a look that fails is only logged."""
-    ask = pool.awaitable(look, patience_s=REPAIR_S)
+    ask = pool.awaitable(look, patience_s=lambda: REPAIR_S)
     while True:
         await asyncio.sleep(settings.TRIGGER_CHECK_S)
         try:

@@ -105,7 +105,7 @@ async def test_a_lost_database_is_logged_once_and_tried_again(monkeypatch):
 
 
 async def test_a_database_that_is_silent_loses_its_connection(monkeypatch):
-    monkeypatch.setattr(module, "ANSWER_S", 0.01)
+    monkeypatch.setattr(module, "ANSWER_S", 0.3)
     silent = threading.Event()
     leader = Scripted(silent, Step([moved("a:1", 1)]))
     leader.abandon = silent.set

@@ -96,16 +96,16 @@ def dial(monkeypatch):
 
 def test_a_line_that_breaks_by_itself_leaves_the_others_watched(watch, dial):
     broken = dial(BrokenLine())
-    with watch.over(0.0):
+    with watch.over(1e-6):
         assert broken.execute(lambda: broken.connection.looked_at.wait(DEADLINE_S))
     silent = dial(Line())
-    with watch.over(0.0):
+    with watch.over(1e-6):
         assert silent.execute(lambda: silent.connection.ours.recv(1)) == b""
 
 
 def test_a_cancellation_that_is_under_way_meets_nobody_elses_statement(watch, dial):
     connection = dial(Line())
-    with watch.over(0.0):
+    with watch.over(1e-6):
         assert connection.execute(lambda: connection.connection.cancelled.wait(DEADLINE_S))
         assert connection.closed == 0
     assert connection.closed == 1
