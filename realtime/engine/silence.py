@@ -95,11 +95,13 @@ class Watch:
             connection.close()
         question = Question(connection, patience_s)
         self._begin(question)
+        connection.execute_wrappers.append(question.ask)
         try:
-            with connection.execute_wrapper(question.ask):
-                yield
+            yield
             self._thread.heard_at = time.monotonic()
         finally:
+            # Django's own way takes the last one off, which an application may have put on since
+            connection.execute_wrappers.remove(question.ask)
             self._end(question)
             if question.cancelled:
                 # else it may still come, and end what somebody else asks on this line
