@@ -682,14 +682,14 @@ async def test_the_newest_alone_is_brought_to_who_comes_back(way, key, form):
     async with connected(key, **form) as client:
         place = (await client.subscribe("newest:a"))["subscribe"]
         await client.ask(unsubscribe={"channel": "newest:a"})
-        await kept("newest:a", 1, 2, 3, 4, 5)
+        await kept("newest:a", 1, 2, 3)  # as many as it keeps
         since = {"offset": 1, "epoch": place["epoch"]}
         found = (await client.subscribe("newest:a", since, flag=3))["subscribe"]
         assert found["recovered"] is True
         assert found["offset"] == 1
-        assert [(pub["offset"], pub["data"]) for pub in found["publications"]] == [(5, 5)]
+        assert [(pub["offset"], pub["data"]) for pub in found["publications"]] == [(3, 3)]
         await client.ask(unsubscribe={"channel": "newest:a"})
-        top = {"offset": 5, "epoch": place["epoch"]}
+        top = {"offset": 3, "epoch": place["epoch"]}
         found = (await client.subscribe("newest:a", top))["subscribe"]
         assert found["recovered"] is True
         assert "publications" not in found
