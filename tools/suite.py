@@ -82,6 +82,8 @@ OLDER = [
     for found in [system_postgresql()]
     if found is not None
 ]
+# so that what runs beside the rest takes as long as the rest
+APART = "tests/integration/test_re*.py"
 CHECKS = {
     "lint": [
         tool("ruff", "ruff", "check", "--quiet"),
@@ -99,7 +101,8 @@ CHECK = [leg for legs in CHECKS.values() for leg in legs]
 TESTS = {
     "docs": [pytest("docs", "tests/unit", "-k", "documented", TOCSIN_TEST_DATABASE="sqlite")],
     "integration": [
-        pytest("integration on PostgreSQL", "tests/integration"),
+        pytest("integration on PostgreSQL", "tests/integration", f"--ignore-glob={APART}"),
+        pytest("relay and replay, the same", *map(str, sorted(ROOT.glob(APART))), beside=True),
         pytest(
             "integration on SQLite",
             "tests/integration",
