@@ -119,10 +119,13 @@ TESTS = {
     ],
     "browser": [pytest("browser", "tests/browser", DJANGO_ALLOW_ASYNC_UNSAFE="true")],
     "faults": [
-        pytest("faults on PostgreSQL", "tests/faults"),
         pytest(
-            "faults on SQLite", "tests/faults", "-m", "not either", TOCSIN_TEST_DATABASE="sqlite"
+            "faults on SQLite",
+            *("tests/faults", "-m", "not either"),
+            beside=True,
+            TOCSIN_TEST_DATABASE="sqlite",
         ),
+        pytest("faults on PostgreSQL", "tests/faults"),
     ],
 }
 # too long for every day; `faults` above is their short form
