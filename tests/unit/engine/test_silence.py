@@ -1,6 +1,5 @@
 """Questions on lines that are only told what to say."""
 
-import contextlib
 import socket
 import threading
 from types import SimpleNamespace
@@ -50,18 +49,14 @@ class Connection:
     def __init__(self, line):
         self.connection = line
         self.closed = 0
-
-    @contextlib.contextmanager
-    def execute_wrapper(self, wrapper):
-        self.wrapper = wrapper
-        yield
+        self.execute_wrappers = []
 
     def execute(self, wait):
         """A statement that lasts as long as `wait` does."""
         status = self.connection.pgconn
         status.transaction_status = TransactionStatus.ACTIVE
         try:
-            return self.wrapper(wait)
+            return self.execute_wrappers[-1](wait)
         finally:
             status.transaction_status = TransactionStatus.IDLE
 
