@@ -40,6 +40,8 @@ class Aside:
 
     def pass_on(self, control: int) -> list[Member]:
         """Hand out what may go; gives the members that can wait no more."""
+        if not self._waiting:  # as it is for every batch of a topic with a log
+            return []
         given_up: list[Member] = []
         while self._waiting and self._waiting[0].publication.mark <= control:
             slot = self._waiting.popleft()
